@@ -1,0 +1,3 @@
+"""placeholder"""
+import pathlib,sys
+pathlib.Path(sys.argv[1]).write_text("")
