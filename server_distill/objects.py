@@ -1,0 +1,54 @@
+"""The catalogue of objects that the default model is trained on, and their pictures.
+
+`data/objects.csv` (beside this file) names 276 pictures of the Fluent Emoji 3D set (Microsoft, MIT):
+
+    codepoint    file name of the picture, without extension
+    name         what captions call the object ("police car")
+    class_name   what captions call it more broadly ("car"); what a user would type for a subject of that kind
+    family       the broadest word ("vehicle")
+    split        "train", or "held_out": never shown to the model, kept to personalize on
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+CATALOGUE = Path(__file__).parent / "data" / "objects.csv"
+DEFAULT_PICTURES = Path("data/node_modules/@lobehub/fluent-emoji-3d/assets")
+
+
+@dataclass(frozen=True)
+class PictureObject:
+    """One row of the catalogue."""
+
+    codepoint: str
+    name: str
+    class_name: str
+    family: str
+    split: str
+
+
+def read_catalogue(split: str | None = None) -> list[PictureObject]:
+    """All objects in file order, or those of one split ("train" or "held_out")."""
+    with CATALOGUE.open(newline="", encoding="utf-8") as file:
+        rows = [PictureObject(**row) for row in csv.DictReader(file)]
+    return [row for row in rows if split in (None, row.split)]
+
+
+def load_cutout(item: PictureObject, pictures: Path = DEFAULT_PICTURES) -> Image.Image:
+    """The object's picture, RGBA, cropped to its visible part.
+
+    Raises FileNotFoundError, naming the command that brings the pictures, when they are not there.
+    """
+    path = pictures / f"{item.codepoint}.webp"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run `make data` to fetch the object pictures")
+    image = Image.open(path).convert("RGBA")
+    alpha = np.asarray(image)[..., 3] > 8
+    rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
+    return image.crop((int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1))

@@ -1,0 +1,134 @@
+"""Train the default model's autoencoder (diffusers `AutoencoderKL`, ÷8, 4 channels) from nothing.
+
+    python -m server_distill.train_autoencoder --output out/train/vae --minutes 40
+
+Resumable: run it again and it goes on from its checkpoint. Early steps see 64-pixel crops (four times as many steps a
+second), the last part whole 128-pixel pictures. `--freeze-encoder` refines the decoder alone, which leaves the latents,
+and so a UNet trained on them, as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+
+from server_distill.objects import load_cutout, read_catalogue
+from server_distill.scenes import random_scene
+from server_distill.training_state import StopRequest, load_state, save_state
+
+CONFIG = {
+    "in_channels": 3,
+    "out_channels": 3,
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (16, 24, 48, 96),
+    "layers_per_block": 1,
+    "latent_channels": 4,
+    "norm_num_groups": 8,
+    "sample_size": 128,
+    "mid_block_add_attention": False,
+}
+KL_WEIGHT = 1e-6
+"""Rombach et al. 2022 (Latent Diffusion, Appendix G) use 1e-6: the latents are only kept from drifting."""
+
+
+def new_autoencoder() -> AutoencoderKL:
+    """An autoencoder whose residual branches start at zero, so that its first steps train a nearly linear network."""
+    model = AutoencoderKL(**CONFIG)
+    for name, parameter in model.named_parameters():
+        if ".conv2." in name:
+            torch.nn.init.zeros_(parameter)
+    return model
+
+
+def picture_batch(cutouts: list, rng: np.random.Generator, count: int, crop: int) -> torch.Tensor:
+    """Random scenes, (count, 3, crop, crop) in −1…1; crops lie around the object more often than not."""
+    batch = np.empty((count, crop, crop, 3), np.float32)
+    scene = None
+    for i in range(count):
+        if scene is None or crop == 128 or i % 2 == 0:
+            scene = random_scene(cutouts[int(rng.integers(len(cutouts)))], rng)
+        top, left = (int(v) for v in rng.integers(0, 128 - crop + 1, 2))
+        batch[i] = scene.pixels[top : top + crop, left : left + crop]
+    return torch.from_numpy(batch).permute(0, 3, 1, 2).contiguous() / 127.5 - 1
+
+
+def psnr(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Peak signal-to-noise ratio in dB, one value a picture, of pictures in −1…1."""
+    return 10 * torch.log10(4 / (a - b).square().mean((1, 2, 3)).clamp_min(1e-10))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("out/train/vae"))
+    parser.add_argument("--minutes", type=float, default=40, help="how long this run trains at most")
+    parser.add_argument("--steps", type=int, default=6000, help="length of the learning-rate schedule")
+    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
+    parser.add_argument("--batch", type=int, default=8, help="pictures a step (four times as many 64-pixel crops would fit)")
+    parser.add_argument("--whole-from", type=float, default=0.8, help="share of the steps after which pictures are whole")
+    parser.add_argument("--freeze-encoder", action="store_true", help="train the decoder only")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+
+    torch.manual_seed(args.seed)
+    cutouts = [load_cutout(item) for item in read_catalogue("train")]
+    model = new_autoencoder()
+    average = copy.deepcopy(model)
+    trained = [p for n, p in model.named_parameters() if not (args.freeze_encoder and n.startswith(("encoder", "quant")))]
+    optimizer = torch.optim.AdamW(trained, lr=args.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    checkpoint = args.output / "checkpoint.pt"
+    step, seconds = 0, 0.0
+    if state := load_state(checkpoint):
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        step, seconds = state["step"], state["seconds"]
+        if not args.freeze_encoder:
+            optimizer.load_state_dict(state["optimizer"])
+    stop = StopRequest()
+    start = last = time.monotonic()
+    begun = seconds
+    test = picture_batch(cutouts, np.random.default_rng(10**6), 32, 128)
+    while step < args.steps and time.monotonic() - start < args.minutes * 60 and not stop:
+        progress = step / args.steps
+        rate = args.learning_rate * min(1, step / 100) * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * progress)))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        whole = progress >= args.whole_from
+        pixels = picture_batch(cutouts, np.random.default_rng([args.seed, step]), args.batch, 128 if whole else 64)
+        posterior = model.encode(pixels).latent_dist
+        decoded = model.decode(posterior.sample()).sample
+        loss = (decoded - pixels).square().mean() + 0.1 * (decoded - pixels).abs().mean()
+        loss = loss + KL_WEIGHT * posterior.kl().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        step += 1
+        decay = min(0.998, (step + 1) / (step + 10))
+        with torch.no_grad():
+            for a, p in zip(average.parameters(), model.parameters(), strict=True):
+                a.lerp_(p, 1 - decay)
+        if step % 100 == 0 or step == args.steps:
+            seconds = begun + time.monotonic() - start
+            print(f"step {step} loss {loss.item():.4f} lr {rate:.2e} {seconds:.0f}s", flush=True)
+        if time.monotonic() - last > 120 or step == args.steps or stop:
+            last = time.monotonic()
+            with torch.no_grad():
+                score = psnr(average.decode(average.encode(test).latent_dist.mean).sample, test).mean().item()
+            print(f"step {step} PSNR {score:.2f} dB", flush=True)
+            seconds = begun + time.monotonic() - start
+            save_state(checkpoint, {"model": model.state_dict(), "average": average.state_dict(), "step": step,
+                                    "optimizer": optimizer.state_dict(), "seconds": seconds})
+            average.save_pretrained(args.output)
+            (args.output / "training.json").write_text(json.dumps({"steps": step, "seconds": round(seconds), "psnr_db": score}))
+
+
+if __name__ == "__main__":
+    main()
