@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# Before torch or numpy is imported anywhere: tests are small, and more threads only make them slower.
+# Before torch or numpy is imported anywhere: tests are small, more threads only slow them down.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -29,7 +29,7 @@ def build_directory() -> Path:
 
 
 def _tool(name: str) -> str:
-    """`name` from this interpreter's own environment, else from PATH (may be absent: the bare name)."""
+    """`name` from this interpreter's own environment, else from PATH."""
     own = Path(sys.executable).parent / name
     return str(own) if own.exists() else shutil.which(name) or name
 
@@ -52,7 +52,7 @@ def _run(command: list[str]) -> None:
 
 
 def build_core(*targets: str) -> Path:
-    """Bring `targets` of the C++ core up to date (about 0.1 s when they are) and return the folder."""
+    """Bring `targets` of the C++ core up to date (0.1 s when they are); returns the folder."""
     directory = build_directory()
     with _build_lock(directory):
         if not (directory / "build.ninja").exists():
@@ -70,7 +70,7 @@ def build_core(*targets: str) -> Path:
 
 @pytest.fixture(scope="session")
 def testing_library() -> ctypes.CDLL:
-    """liblikeness_testing: the core's internals as plain `lkt_` functions, never older than its sources."""
+    """The core's internals as plain `lkt_` functions, never older than their sources."""
     suffix = ".dylib" if sys.platform == "darwin" else ".so"
     return ctypes.CDLL(str(build_core("likeness_testing") / f"liblikeness_testing{suffix}"))
 
