@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
+from server_distill.autoencoder_start import start_from_block_averages
 from server_distill.objects import load_cutout, read_catalogue
 from server_distill.scenes import random_scene
 from server_distill.training_state import StopRequest, load_state, save_state
@@ -31,7 +32,7 @@ CONFIG = {
     "block_out_channels": (16, 24, 48, 96),
     "layers_per_block": 1,
     "latent_channels": 4,
-    "norm_num_groups": 8,
+    "norm_num_groups": 1,
     "sample_size": 128,
     "mid_block_add_attention": False,
 }
@@ -40,11 +41,9 @@ KL_WEIGHT = 1e-6
 
 
 def new_autoencoder() -> AutoencoderKL:
-    """An autoencoder whose residual branches start at zero, so that its first steps train a nearly linear network."""
+    """An untrained autoencoder that already passes block averages through."""
     model = AutoencoderKL(**CONFIG)
-    for name, parameter in model.named_parameters():
-        if ".conv2." in name:
-            torch.nn.init.zeros_(parameter)
+    start_from_block_averages(model)
     return model
 
 

@@ -1,0 +1,131 @@
+"""Distill the default teacher's UNet into the student that phones run.
+
+    python -m server_distill.distill_default --teacher out/train/teacher --output out/train/student
+
+BK-SDM's recipe (Kim et al. 2023): block removal, weights copied from the teacher, then the task's loss plus distillation
+on the output and on every block's features, weights 0.5 and 0.5. Resumable: run it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+
+from server_distill.block_removal import feature_names, make_student
+from server_distill.train_teacher import SCHEDULE, Example, save_pipeline
+from server_distill.training_state import StopRequest, load_state, save_state
+
+
+class BlockFeatures:
+    """Keeps the hidden states that the named blocks of one network put out in its last call."""
+
+    def __init__(self, unet: UNet2DConditionModel, names: list[str]) -> None:
+        self.outputs: dict[str, torch.Tensor] = {}
+        for name in names:
+            unet.get_submodule(name).register_forward_hook(self._keep(name))
+
+    def _keep(self, name: str):  # type: ignore[no-untyped-def]
+        def hook(_module: torch.nn.Module, _inputs: object, output: torch.Tensor | tuple) -> None:
+            self.outputs[name] = output[0] if isinstance(output, tuple) else output
+
+        return hook
+
+
+def feature_loss(teacher: BlockFeatures, student: BlockFeatures) -> torch.Tensor:
+    """Mean squared distance of block outputs, each relative to the teacher's own power, so that no block drowns another."""
+    pairs = [(teacher.outputs[name], feature) for name, feature in student.outputs.items()]
+    return torch.stack([F.mse_loss(s, t) / t.square().mean().clamp_min(1e-6) for t, s in pairs]).mean()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teacher", type=Path, default=Path("out/train/teacher"))
+    parser.add_argument("--vae", type=Path, default=Path("out/train/vae"))
+    parser.add_argument("--data", type=Path, default=Path("out/train/latents.pt"))
+    parser.add_argument("--output", type=Path, default=Path("out/train/student"))
+    parser.add_argument("--minutes", type=float, default=30, help="how long this run trains at most")
+    parser.add_argument("--steps", type=int, default=20_000, help="stop for good at this step")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--learning-rate", type=float, default=4e-4)
+    parser.add_argument("--output-weight", type=float, default=0.5)
+    parser.add_argument("--feature-weight", type=float, default=0.5)
+    parser.add_argument("--save-every", type=float, default=5, help="minutes between checkpoints")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+
+    cache = load_state(args.data)
+    if cache is None:
+        parser.error(f"{args.data} is missing: run `python -m server_distill.cache_latents` first")
+    pipeline = StableDiffusionPipeline.from_pretrained(args.teacher, safety_checker=None)
+    teacher, text, tokenizer = pipeline.unet.requires_grad_(False), pipeline.text_encoder, pipeline.tokenizer
+    student = make_student(teacher)
+    empty = tokenizer("", padding="max_length", return_tensors="pt").input_ids[0]
+    examples = Example(cache, empty, args.seed + 77)
+    checkpoint = args.output / "checkpoint.pt"
+    average = copy.deepcopy(student).requires_grad_(False)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=args.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
+    step, seconds = 0, 0.0
+    if state := load_state(checkpoint):
+        student.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, seconds = state["step"], state["seconds"]
+    names = feature_names(student)
+    of_teacher, of_student = BlockFeatures(teacher, names), BlockFeatures(student, names)
+    schedule = DDIMScheduler(**SCHEDULE)
+    stop, begun = StopRequest(), seconds
+    start = last = time.monotonic()
+    running: list[tuple[float, float, float]] = []
+
+    def save() -> None:
+        save_state(checkpoint, {"model": student.state_dict(), "average": average.state_dict(), "step": step,
+                                "optimizer": optimizer.state_dict(), "seconds": seconds})
+        save_pipeline(args.output, args.vae, tokenizer, text, average, cache["scaling_factor"])
+        task, output, feature = (round(float(v), 5) for v in np.mean(running[-300:], axis=0)) if running else (0, 0, 0)
+        figures = {"steps": step, "batch": args.batch, "seconds": round(seconds), "task_loss": task,
+                   "output_loss": output, "feature_loss": feature}
+        (args.output / "training.json").write_text(json.dumps(figures) + "\n")
+
+    while step < args.steps and time.monotonic() - start < args.minutes * 60 and not stop:
+        for group in optimizer.param_groups:
+            group["lr"] = args.learning_rate * min(1, (step + 1) / 200) * max(0.02, 1 - step / args.steps)
+        latents, ids, weight, noise, timesteps = examples.batch(step, args.batch)
+        noisy = schedule.add_noise(latents, noise, timesteps)
+        target = schedule.get_velocity(latents, noise, timesteps)
+        with torch.no_grad():
+            hidden = text(ids).last_hidden_state
+            wanted = teacher(noisy, timesteps, hidden, return_dict=False)[0]
+        output = student(noisy, timesteps, hidden, return_dict=False)[0]
+        task = (weight * (output - target).square()).mean()
+        imitation = (weight * (output - wanted).square()).mean()
+        features = feature_loss(of_teacher, of_student)
+        loss = task + args.output_weight * imitation + args.feature_weight * features
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        optimizer.step()
+        running.append((task.item(), imitation.item(), features.item()))
+        step += 1
+        decay = min(0.998, (step + 1) / (step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(average.parameters()), list(student.parameters()), 1 - decay)
+        seconds = begun + time.monotonic() - start
+        if step % 100 == 0:
+            shown = " ".join(f"{v:.4f}" for v in np.mean(running[-100:], axis=0))
+            print(f"step {step} task/output/feature loss {shown} {seconds:.0f}s", flush=True)
+        if time.monotonic() - last > args.save_every * 60:
+            last = time.monotonic()
+            save()
+    save()
+
+
+if __name__ == "__main__":
+    main()
