@@ -141,6 +141,8 @@ HOSTILE: list[tuple[str, bytes, str]] = [
     ("header is null", file_of(b"null"), "not an object"),
     ("not UTF-8", file_of(b'{"\xff":{}}'), "not JSON"),
     ("lone surrogate", file_of(b'{"\\ud800":{}}'), "not JSON"),
+    ("zero byte", file_of(b"{}\0garbage"), "zero byte"),
+    ("byte order mark", file_of(b"\xef\xbb\xbf{}"), "byte order mark"),
     ("nested", file_of(b'{"a":' * 50_000), "nested too deeply"),
     ("nested lists", file_of(b"[" * 50_000), "nested too deeply"),
     (

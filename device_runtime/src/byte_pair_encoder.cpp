@@ -1,11 +1,11 @@
 #include "byte_pair_encoder.h"
 
-#include <nlohmann/json.hpp>
 #include <queue>
 #include <tuple>
 
 #include "error.h"
 #include "printable.h"
+#include "strict_json.h"
 #include "unicode.h"
 
 namespace likeness {
@@ -52,12 +52,7 @@ BytePairEncoder::BytePairEncoder(std::string_view vocab_json, std::string_view m
 }
 
 void BytePairEncoder::read_vocab(std::string_view vocab_json) {
-  nlohmann::json vocab;
-  try {
-    vocab = nlohmann::json::parse(vocab_json.begin(), vocab_json.end());
-  } catch (const nlohmann::json::exception& error) {
-    fail("the vocabulary is not JSON: " + printable(error.what(), 200));
-  }
+  const nlohmann::json vocab = parse_strict_json(vocab_json, "tokenizer files: the vocabulary", 1);
   if (!vocab.is_object() || vocab.empty()) fail("the vocabulary is not an object of token: id");
   tokens_.resize(vocab.size());
   std::vector<bool> seen(vocab.size());

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <nlohmann/json.hpp>
-#include <set>
 #include <tuple>
 
 #include "error.h"
 #include "printable.h"
+#include "strict_json.h"
 
 namespace likeness {
 namespace {
@@ -53,26 +52,6 @@ bool byte_count(TensorType type, const std::vector<std::int64_t>& shape, std::si
   }
   if (empty) bytes = 0;
   return true;
-}
-
-// Refuses a repeated key and deep nesting while parsing, when both still cost nothing.
-json parse_header(std::string_view text) {
-  std::vector<std::set<std::string>> keys;
-  const auto check = [&keys](int depth, json::parse_event_t event, json& value) {
-    if (depth > kMaxDepth) fail("the header is nested too deeply");
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key &&
-        !keys.back().insert(value.get_ref<const std::string&>()).second) {
-      fail("the header names " + printable(value.get_ref<const std::string&>()) + " twice");
-    }
-    return true;
-  };
-  try {
-    return json::parse(text.begin(), text.end(), check);
-  } catch (const json::exception& error) {
-    fail("the header is not JSON: " + printable(error.what(), 200));
-  }
 }
 
 Metadata read_metadata(const json& value) {
@@ -226,7 +205,8 @@ Safetensors parse_safetensors(const std::uint8_t* data, std::size_t size) {
     fail("the header of " + std::to_string(header_size) + " bytes is too large");
   }
   const auto* text = reinterpret_cast<const char*>(data + kLengthBytes);
-  const json header = parse_header({text, static_cast<std::size_t>(header_size)});
+  const json header = parse_strict_json({text, static_cast<std::size_t>(header_size)},
+                                        "safetensors: the header", kMaxDepth);
   if (!header.is_object()) fail("the header is not an object");
 
   const std::uint8_t* buffer = data + kLengthBytes + header_size;

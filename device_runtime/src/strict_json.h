@@ -1,0 +1,15 @@
+// JSON from files that may be damaged or hostile.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace likeness {
+
+// Throws Error{corrupt} "<what> …" for anything but one JSON text: also for a key that an object
+// has twice, for nesting beyond `max_depth`, and for what nlohmann::json overlooks, which are a
+// zero byte (it stops there and ignores the rest) and a byte order mark.
+nlohmann::json parse_strict_json(std::string_view text, const std::string& what, int max_depth);
+
+}  // namespace likeness
