@@ -197,7 +197,10 @@ def test_bad_photos_are_errors(core: ctypes.CDLL) -> None:
     at, to = photo.ctypes.data, out.ctypes.data
     for arguments in ((None, 4, 4, 3, 12), (at, 0, 4, 3, 12), (at, 4, -1, 3, 12)):
         assert core.lkt_image_from_photo(*arguments, to) == BAD_PHOTO
+    for arguments in ((at, 40000, 1, 3, 120000), (at, 1, 2**31 - 1, 3, 3)):
+        assert core.lkt_image_from_photo(*arguments, to) == BAD_PHOTO
     for arguments in ((at, 4, 4, 1, 12), (at, 4, 4, 5, 20), (at, 4, 4, 3, 11), (at, 4, 4, 4, 15)):
         assert core.lkt_image_from_photo(*arguments, to) == BAD_PHOTO
     assert core.lkt_centre_square_from_photo(at, 4, 4, 3, 12, 0, 0, to) == INVALID_ARGUMENT
     assert core.lkt_resize(to, 4, 4, -1, 4, 0, to) == INVALID_ARGUMENT
+    assert core.lkt_resize(to, 4, 4, 4, 2**31 - 1, 0, to) == INVALID_ARGUMENT

@@ -12,10 +12,12 @@
 namespace likeness {
 
 struct AugmentedView {
-  Image pixels;  // (3, resolution, resolution); a shrunk photo lies on neutral grey
-  std::vector<float>
-      mask;  // (h, w) latent cells, 1 where the loss counts, 0 elsewhere; never all 0
-  std::string caption_prefix;  // "", or words that tell the scale, ending in a space
+  // (3, resolution, resolution); a shrunk photo lies on neutral grey.
+  Image pixels;
+  // (h, w) latent cells, 1 where the loss counts, 0 elsewhere; never all 0.
+  std::vector<float> mask;
+  // Empty, or words that tell the scale, ending in a space.
+  std::string caption_prefix;
   bool flipped = false;
 };
 

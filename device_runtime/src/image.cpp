@@ -16,7 +16,7 @@ std::string size_text(int width, int height) {
 
 Image::Image(int image_height, int image_width, float fill)
     : height(image_height), width(image_width) {
-  if (height <= 0 || width <= 0) {
+  if (height <= 0 || width <= 0 || height > kMaxSide || width > kMaxSide) {
     throw Error(ErrorCode::invalid_argument,
                 "A picture cannot be " + size_text(width, height) + " pixels.");
   }

@@ -11,9 +11,10 @@ namespace likeness {
 // Planar (3, height, width), values in -1..1.
 struct Image {
   static constexpr int kChannels = 3;
+  static constexpr int kMaxSide = 1 << 15;  // keeps every product of sizes below in range
 
   Image() = default;
-  Image(int height, int width, float fill = 0.0f);  // Error unless both are positive
+  Image(int height, int width, float fill = 0.0f);  // Error unless both are in 1..kMaxSide
 
   float& at(int channel, int y, int x) { return pixels[offset(channel, y, x)]; }
   float at(int channel, int y, int x) const { return pixels[offset(channel, y, x)]; }

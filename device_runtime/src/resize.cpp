@@ -120,6 +120,12 @@ void check_photo(const PhotoView& photo) {
   if (photo.bytes == nullptr || photo.width <= 0 || photo.height <= 0) {
     throw Error(ErrorCode::bad_photo, "A photo has no pixels.");
   }
+  if (photo.width > Image::kMaxSide || photo.height > Image::kMaxSide) {
+    throw Error(ErrorCode::bad_photo, "A photo of " + std::to_string(photo.width) + " x " +
+                                          std::to_string(photo.height) +
+                                          " pixels is too large; the longest side may have " +
+                                          std::to_string(Image::kMaxSide) + ".");
+  }
   if (photo.bytes_per_pixel != 3 && photo.bytes_per_pixel != 4) {
     throw Error(ErrorCode::bad_photo, "A photo must have 3 or 4 bytes a pixel, not " +
                                           std::to_string(photo.bytes_per_pixel) + ".");
