@@ -1,0 +1,151 @@
+#include "training_step.h"
+
+#include <cmath>
+
+#include "error.h"
+#include "lr_schedule.h"
+#include "stages.h"
+#include "text.h"
+
+namespace likeness {
+namespace {
+
+constexpr std::size_t kTextCacheBytes = 32 << 20;
+
+std::vector<size_t> sizes_of(const TensorValues& tensors) {
+  std::vector<size_t> sizes;
+  for (const auto& tensor : tensors) sizes.push_back(tensor.size());
+  return sizes;
+}
+
+[[noreturn]] void diverged(const TrainingState& state, const std::string& what) {
+  throw Error(ErrorCode::not_finite,
+              "training stopped at step " + std::to_string(state.step + 1) + ": " + what +
+                  " is not a finite number. The last checkpoint is kept; start again with a lower "
+                  "learning rate");
+}
+
+}  // namespace
+
+AdamWSettings adamw_settings(const TrainSettings& settings) {
+  AdamWSettings adamw;
+  adamw.weight_decay = settings.weight_decay;
+  return adamw;
+}
+
+TrainingStep::TrainingStep(const Engine& engine, const TrainSettings& settings)
+    : engine_(engine),
+      settings_(settings),
+      kind_(engine.manifest().adapter_kind(settings.adapter_kind)) {}
+
+TrainingState TrainingStep::initial_state() const {
+  Adapter adapter =
+      initial_adapter(engine_, settings_.adapter_kind, settings_.token, settings_.class_name);
+  const AdamWSettings adamw = adamw_settings(settings_);
+  AdamW adapter_optimizer(adamw, sizes_of(adapter.tensors));
+  AdamW modifier_optimizer(adamw, std::vector<size_t>{adapter.modifier_embeddings.size()});
+  return {0, std::move(adapter), std::move(adapter_optimizer), std::move(modifier_optimizer)};
+}
+
+const std::vector<float>& TrainingStep::constant_text_state(const TokenIds& prompt) {
+  const auto found = constant_states_.find(prompt);
+  if (found != constant_states_.end()) return found->second;
+  const std::size_t bytes = engine_.manifest().hidden_count() * sizeof(float);
+  if ((constant_states_.size() + 1) * bytes > kTextCacheBytes) constant_states_.clear();
+  // Encoded alone, never beside others: its value must not depend on what was cached before, or a
+  // resumed session could differ from one that was never interrupted.
+  return constant_states_[prompt] =
+             encode_text(engine_, {prompt}, pad_modifiers(engine_.manifest(), {}));
+}
+
+// (rows, n, d)
+std::vector<float> TrainingStep::text_states(const Adapter& adapter, const TrainingBatch& batch) {
+  const auto end = batch.prompts.begin() + static_cast<std::ptrdiff_t>(batch.instance_rows);
+  std::vector<float> hidden =
+      encode_text(engine_, {batch.prompts.begin(), end},
+                  pad_modifiers(engine_.manifest(), adapter.modifier_embeddings));
+  for (std::size_t row = batch.instance_rows; row < batch.prompts.size(); ++row) {
+    const std::vector<float>& state = constant_text_state(batch.prompts[row]);
+    hidden.insert(hidden.end(), state.begin(), state.end());
+  }
+  return hidden;
+}
+
+Gradients TrainingStep::gradients(const Adapter& adapter, const TrainingBatch& batch,
+                                  const std::function<void()>& between_stages) {
+  const Manifest& m = engine_.manifest();
+  const std::size_t rows = batch.prompts.size();
+  const std::vector<float> hidden = text_states(adapter, batch);
+  const KeysValues keys_values = project_kv(engine_, kind_, adapter.tensors, hidden, rows);
+
+  StagedCall call;
+  call.between_stages = between_stages;
+  call.inputs = {batch.x_t.data(), batch.t.data()};
+  for (const auto& tensor : keys_values) call.inputs.push_back(tensor.data());
+  call.inputs.push_back(batch.target.data());
+  call.inputs.push_back(batch.weight.data());
+  std::vector<float> loss(rows);
+  KeysValues d_keys_values;
+  call.outputs = {loss.data()};
+  for (const auto& tensor : keys_values) d_keys_values.emplace_back(tensor.size());
+  for (auto& tensor : d_keys_values) call.outputs.push_back(tensor.data());
+  run_train_step(engine_.programs(), m, call);
+
+  Gradients gradients;
+  for (const float row : loss) gradients.loss += row;
+  for (const auto& tensor : adapter.tensors) gradients.adapter.emplace_back(tensor.size());
+  std::vector<float> d_hidden = project_kv_vjp(engine_, kind_, adapter.tensors, hidden, rows,
+                                               d_keys_values, gradients.adapter);
+  if (settings_.modifier_learning_rate > 0 && batch.instance_rows > 0) {
+    // Only the instance's captions contain the token.
+    d_hidden.resize(batch.instance_rows * m.hidden_count());
+    const auto end = batch.prompts.begin() + static_cast<std::ptrdiff_t>(batch.instance_rows);
+    gradients.modifiers = pad_modifiers(m, {});
+    encode_text_vjp(engine_, {batch.prompts.begin(), end},
+                    pad_modifiers(m, adapter.modifier_embeddings), d_hidden, gradients.modifiers);
+  }
+  return gradients;
+}
+
+void TrainingStep::apply(Gradients gradients, TrainingState& state) const {
+  if (!std::isfinite(gradients.loss)) diverged(state, "the loss");
+  Adapter& adapter = state.adapter;
+  std::vector<TrainedTensor> tensors;
+  for (std::size_t i = 0; i < adapter.tensors.size(); ++i) {
+    tensors.push_back(
+        {adapter.tensors[i].data(), gradients.adapter[i].data(), adapter.tensors[i].size()});
+  }
+  const bool train_modifiers = settings_.modifier_learning_rate > 0;
+  // Where a step had no instance row, the gradient is zero.
+  gradients.modifiers.resize(adapter.modifier_embeddings.size());
+  const TrainedTensor modifiers = {adapter.modifier_embeddings.data(), gradients.modifiers.data(),
+                                   adapter.modifier_embeddings.size()};
+  std::vector<TrainedTensor> all = tensors;
+  if (train_modifiers) all.push_back(modifiers);
+  const double norm = gradient_norm(all);
+  if (!std::isfinite(norm)) diverged(state, "a gradient");
+  if (settings_.max_grad_norm > 0) {
+    const double factor = clip_factor(norm, settings_.max_grad_norm);
+    if (factor < 1.0) {
+      for (auto& gradient : gradients.adapter) {
+        scale_in_place(gradient.data(), gradient.size(), factor);
+      }
+      scale_in_place(gradients.modifiers.data(), gradients.modifiers.size(), factor);
+    }
+  }
+
+  const double factor = lr_factor(parse_lr_schedule(settings_.lr_schedule), state.step,
+                                  settings_.warmup_steps, settings_.steps);
+  state.adapter_optimizer.step(settings_.learning_rate * factor, tensors);
+  if (train_modifiers) {
+    state.modifier_optimizer.step(settings_.modifier_learning_rate * factor, {modifiers});
+  }
+  for (const auto& tensor : all) {
+    for (std::size_t i = 0; i < tensor.count; ++i) {
+      if (!std::isfinite(tensor.values[i])) diverged(state, "a trained value");
+    }
+  }
+  state.step += 1;
+}
+
+}  // namespace likeness

@@ -1,0 +1,59 @@
+// One training step: text to keys and values, through the UNet and back, and AdamW.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "adamw.h"
+#include "adapter.h"
+#include "engine.h"
+#include "settings.h"
+#include "training_batch.h"
+
+namespace likeness {
+
+// Everything that changes from step to step; with the settings and the views it is the session.
+struct TrainingState {
+  std::int64_t step = 0;  // steps taken
+  Adapter adapter;
+  AdamW adapter_optimizer;   // of the adapter's tensors, in order
+  AdamW modifier_optimizer;  // of the modifier embeddings, one tensor
+};
+
+struct Gradients {
+  double loss = 0.0;
+  TensorValues adapter;
+  std::vector<float> modifiers;  // (m, d); empty where they are not trained
+};
+
+AdamWSettings adamw_settings(const TrainSettings& settings);
+
+class TrainingStep {
+ public:
+  // Both must outlive the object.
+  TrainingStep(const Engine& engine, const TrainSettings& settings);
+
+  TrainingState initial_state() const;
+
+  // `between_stages` is called often and may throw to stop.
+  Gradients gradients(const Adapter& adapter, const TrainingBatch& batch,
+                      const std::function<void()>& between_stages = {});
+
+  // Clips, updates and counts the step. Throws Error{not_finite} where the loss, a gradient or a
+  // new value is not finite; after the first two the state is as it was.
+  void apply(Gradients gradients, TrainingState& state) const;
+
+ private:
+  std::vector<float> text_states(const Adapter& adapter, const TrainingBatch& batch);
+  const std::vector<float>& constant_text_state(const TokenIds& prompt);
+
+  const Engine& engine_;
+  const TrainSettings& settings_;
+  const AdapterKind& kind_;
+  // Text states of prior captions. They contain no modifier token, so they never change.
+  std::map<TokenIds, std::vector<float>> constant_states_;
+};
+
+}  // namespace likeness
