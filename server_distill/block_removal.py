@@ -16,10 +16,11 @@ def make_student(teacher: UNet2DConditionModel, keep_mid: bool = False) -> UNet2
     """A student whose every weight is copied from `teacher`. Raises ValueError when the teacher has another layout."""
     if teacher.config.layers_per_block != 2:
         raise ValueError(f"block removal needs a teacher with 2 layers a block, this one has {teacher.config.layers_per_block}")
-    config = {**teacher.config, "layers_per_block": 1}
+    config = {key: value for key, value in teacher.config.items() if not key.startswith("_")}
+    config["layers_per_block"] = 1
     if not keep_mid:
         config["mid_block_type"] = None
-    student = UNet2DConditionModel.from_config(config)
+    student = UNet2DConditionModel(**config)  # from_config() would take a None for "not given"
     source = teacher.state_dict()
     student.load_state_dict({name: source[teacher_name(name)] for name in student.state_dict()})
     return student

@@ -19,7 +19,10 @@ import numpy as np
 from PIL import Image
 
 CATALOGUE = Path(__file__).parent / "data" / "objects.csv"
+HELD_OUT_PICTURES = Path(__file__).parent / "data" / "held_out"
+"""The held-out objects' pictures come with the repository: the demo and the tests need no download."""
 DEFAULT_PICTURES = Path("data/node_modules/@lobehub/fluent-emoji-3d/assets")
+"""Where `make data` puts all of them."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ def load_cutout(item: PictureObject, pictures: Path = DEFAULT_PICTURES) -> Image
 
     Raises FileNotFoundError, naming the command that brings the pictures, when they are not there.
     """
-    path = pictures / f"{item.codepoint}.webp"
+    folder = HELD_OUT_PICTURES if item.split == "held_out" else pictures
+    path = folder / f"{item.codepoint}.webp"
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: run `make data` to fetch the object pictures")
     image = Image.open(path).convert("RGBA")

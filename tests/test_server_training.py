@@ -1,0 +1,137 @@
+"""Training code of the default model: good starts, block removal, checkpoints, losses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+
+from server_distill.block_removal import feature_names, make_student, teacher_name
+from server_distill.distill_default import BlockFeatures, feature_loss
+from server_distill.evaluate import border_cells, frechet_distance
+from server_distill.objects import load_cutout, read_catalogue
+from server_distill.scenes import random_scene
+from server_distill.train_autoencoder import new_autoencoder, psnr
+from server_distill.train_teacher import UNET, Example
+from server_distill.training_state import load_state, save_state
+
+
+@pytest.fixture(scope="module")
+def teacher() -> UNet2DConditionModel:
+    torch.manual_seed(0)
+    return UNet2DConditionModel(**UNET).eval()
+
+
+def test_untrained_autoencoder_passes_block_averages() -> None:
+    rng = np.random.default_rng(0)
+    scenes = [random_scene(load_cutout(item), rng).pixels for item in read_catalogue("held_out")[:6]]
+    pixels = torch.from_numpy(np.stack(scenes)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    torch.manual_seed(0)
+    model = new_autoencoder().eval()
+    with torch.no_grad():
+        latents = model.encode(pixels).latent_dist.mean
+        decoded = model.decode(latents).sample
+    averages = F.avg_pool2d(pixels, 8)
+    for channel in range(3):
+        pair = torch.stack([latents[:, channel].flatten(), averages[:, channel].flatten()])
+        assert torch.corrcoef(pair)[0, 1] > 0.97  # normalization scales each picture a little differently
+    # A usual start decodes noise, below 8 dB; enlarged block averages themselves reach about 21 dB.
+    assert psnr(decoded, pixels).mean() > 14
+
+
+def test_block_removal_copies_the_teacher(teacher: UNet2DConditionModel) -> None:
+    student = make_student(teacher)
+    assert student.mid_block is None and student.config.mid_block_type is None
+    source = teacher.state_dict()
+    for name, value in student.state_dict().items():
+        assert torch.equal(value, source[teacher_name(name)]), name
+    assert teacher_name("up_blocks.1.resnets.1.conv1.weight") == "up_blocks.1.resnets.2.conv1.weight"
+    assert teacher_name("down_blocks.0.attentions.0.norm.bias") == "down_blocks.0.attentions.0.norm.bias"
+    count = {net: sum(p.numel() for p in net.parameters()) for net in (teacher, student)}
+    assert 0.4 < count[student] / count[teacher] < 0.7
+
+
+def test_block_removal_with_mid_block_and_its_reload(teacher: UNet2DConditionModel, tmp_path: Path) -> None:
+    student = make_student(teacher, keep_mid=True)
+    student.save_pretrained(tmp_path)
+    loaded = UNet2DConditionModel.from_pretrained(tmp_path)
+    assert "mid_block" in feature_names(student)
+    x, t, hidden = torch.randn(1, 4, 16, 16), torch.tensor([500]), torch.randn(1, 24, 128)
+    with torch.no_grad():
+        assert torch.equal(student(x, t, hidden).sample, loaded(x, t, hidden).sample)
+
+
+def test_block_removal_refuses_another_layout(teacher: UNet2DConditionModel) -> None:
+    with pytest.raises(ValueError, match="2 layers a block"):
+        make_student(make_student(teacher))
+
+
+def test_feature_loss_is_zero_for_equal_networks_only(teacher: UNet2DConditionModel) -> None:
+    twin = UNet2DConditionModel.from_config(teacher.config)
+    twin.load_state_dict(teacher.state_dict())
+    names = feature_names(teacher)
+    a, b = BlockFeatures(teacher, names), BlockFeatures(twin, names)
+    x, t, hidden = torch.randn(1, 4, 16, 16), torch.tensor([500]), torch.randn(1, 24, 128)
+    with torch.no_grad():
+        teacher(x, t, hidden)
+        twin(x, t, hidden)
+        assert feature_loss(a, b) == 0
+        twin(x, t, hidden + 1)
+        assert feature_loss(a, b) > 0
+    assert len(a.outputs) == len(names)
+
+
+def test_batches_depend_on_the_step_alone() -> None:
+    cache = {
+        "latents": torch.randn(10, 4, 16, 16).half(),
+        "coverage": torch.randint(0, 256, (10, 16, 16)).to(torch.uint8),
+        "tokens": torch.randint(1, 100, (10, 3, 24)).to(torch.int16),
+        "scaling_factor": 1.5,
+    }
+    empty = torch.zeros(24, dtype=torch.long)
+    first, second = Example(cache, empty, 3), Example(cache, empty, 3)  # type: ignore[arg-type]
+    for a, b in zip(first.batch(7, 64), second.batch(7, 64), strict=True):
+        assert torch.equal(a, b)
+    latents, ids, weight, _, timesteps = first.batch(8, 400)
+    dropped = (ids == 0).all(1).float().mean().item()
+    assert 0.04 < dropped < 0.18  # 400 draws of 0.1: four standard deviations either way
+    assert weight.mean().item() == pytest.approx(1, abs=1e-5)
+    assert timesteps.min() >= 0 and timesteps.max() < 1000
+    assert latents.abs().max() <= (cache["latents"].float().abs() * 1.5).max()
+
+
+def test_a_checkpoint_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state.pt"
+    assert load_state(path) is None
+    save_state(path, {"step": 1})
+
+    def broken(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", broken)
+    with pytest.raises(OSError, match="No space"):
+        save_state(path, {"step": 2})
+    state = load_state(path)
+    assert state is not None and state["step"] == 1
+
+
+def test_frechet_distance_knows_its_closed_form() -> None:
+    torch.manual_seed(0)
+    a = torch.randn(4000, 3)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
+    shifted = a * torch.tensor([1.0, 2.0, 1.0]) + torch.tensor([3.0, 0.0, 0.0])
+    # Means 3 apart: 9; one standard deviation 1 against 2: (2 − 1)² = 1; sampling noise stays below 0.2.
+    assert frechet_distance(a, shifted) == pytest.approx(10, abs=0.2)
+
+
+def test_border_cells_see_the_border_only() -> None:
+    picture = np.zeros((1, 128, 128, 3), np.uint8)
+    changed = picture.copy()
+    changed[:, 16:112, 16:112] = 255
+    assert torch.equal(border_cells(picture), border_cells(changed))
+    changed[:, :4] = 255
+    assert not torch.equal(border_cells(picture), border_cells(changed))
