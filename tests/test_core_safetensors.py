@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
-TYPES = [np.dtype(np.float32), np.dtype(np.float16), np.dtype(np.int64)]
+TYPES: list[np.dtype[Any]] = [np.dtype(np.float32), np.dtype(np.float16), np.dtype(np.int64)]
 NAMES = st.text(max_size=12).filter(lambda name: name != "__metadata__")
 ARRAYS = st.sampled_from(TYPES).flatmap(
     lambda dtype: hnp.arrays(
@@ -100,7 +100,7 @@ def test_the_library_reads_what_the_core_wrote(
 
 def test_writing_from_scratch(testing_library: ctypes.CDLL) -> None:
     for number, dtype in enumerate(TYPES):
-        array = np.arange(6, dtype=dtype).reshape(2, 3)
+        array = np.arange(6).astype(dtype).reshape(2, 3)
         raw = array.tobytes()
         shape = (ctypes.c_int64 * 2)(2, 3)
         arguments = (b"x", number, shape, ctypes.c_size_t(2), raw, ctypes.c_size_t(len(raw)))
