@@ -4,9 +4,9 @@ An `AutoencoderKL` can be set so that, before any training, latents are the 8×8
 and the decoder enlarges them smoothly: about 19 dB on the default model's pictures, where the usual start needs a
 thousand steps to get to 16 dB. Training then only has to learn what block averages miss.
 
-How: residual branches start at zero; the first eight channels of the trunk ("carriers") hold R, G, B, −R, −G, −B and two
-constants ±3. The constants keep the last normalization's scale nearly the same for every picture, and the signed pairs
-undo the last activation: silu(x) − silu(−x) = x.
+How: residual branches start at zero; the first eight channels of the trunk ("carriers") hold R, G, B, −R, −G, −B and
+two constants ±3. The constants keep the last normalization's scale nearly the same for every picture, and the signed
+pairs undo the last activation: silu(x) − silu(−x) = x.
 """
 
 from __future__ import annotations

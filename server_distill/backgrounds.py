@@ -59,7 +59,9 @@ def _plain(colour: tuple[float, float, float]) -> Painter:
 def _grass(rng: np.random.Generator, size: int) -> Array:
     horizon = rng.uniform(0.22, 0.38)
     sky = _vertical(_jitter(rng, (0.55, 0.78, 0.95), 0.02), _jitter(rng, (0.80, 0.91, 0.98), 0.02), size)
-    green = _vertical(_jitter(rng, (0.50, 0.74, 0.28), 0.03), _jitter(rng, (0.25, 0.52, 0.15), 0.03), size, (horizon, 1))
+    green = _vertical(
+        _jitter(rng, (0.50, 0.74, 0.28), 0.03), _jitter(rng, (0.25, 0.52, 0.15), 0.03), size, (horizon, 1)
+    )
     green = green + _smooth_noise(rng, size, (10, 20), 0.035)
     return np.where(_below(size, horizon), green, sky)
 
@@ -74,7 +76,9 @@ def _sand(rng: np.random.Generator, size: int) -> Array:
 def _sea(rng: np.random.Generator, size: int) -> Array:
     horizon = rng.uniform(0.28, 0.42)
     sky = _vertical(_jitter(rng, (0.62, 0.82, 0.96), 0.02), _jitter(rng, (0.88, 0.95, 0.99), 0.02), size, (0, horizon))
-    water = _vertical(_jitter(rng, (0.20, 0.55, 0.75), 0.02), _jitter(rng, (0.03, 0.28, 0.52), 0.02), size, (horizon, 1))
+    water = _vertical(
+        _jitter(rng, (0.20, 0.55, 0.75), 0.02), _jitter(rng, (0.03, 0.28, 0.52), 0.02), size, (horizon, 1)
+    )
     water = water + _smooth_noise(rng, size, (16, 5), 0.03)
     return np.where(_below(size, horizon), water, sky)
 
@@ -129,7 +133,9 @@ def _brick(rng: np.random.Generator, size: int) -> Array:
 def _room(rng: np.random.Generator, size: int) -> Array:
     floor_line = rng.uniform(0.62, 0.74)
     wall = _vertical(_jitter(rng, (0.93, 0.88, 0.78), 0.02), _jitter(rng, (0.86, 0.79, 0.68), 0.02), size)
-    floor = _vertical(_jitter(rng, (0.55, 0.36, 0.24), 0.02), _jitter(rng, (0.70, 0.48, 0.33), 0.02), size, (floor_line, 1))
+    floor = _vertical(
+        _jitter(rng, (0.55, 0.36, 0.24), 0.02), _jitter(rng, (0.70, 0.48, 0.33), 0.02), size, (floor_line, 1)
+    )
     image = np.where(_below(size, floor_line), floor, wall).copy()
     left, top = int(rng.uniform(0.06, 0.68) * size), int(0.08 * size)
     side, frame = int(0.26 * size), max(1, size // 42)
@@ -143,7 +149,10 @@ def _below(size: int, height: float) -> Array:
 
 
 PAINTERS: dict[str, Painter] = {
-    **{f"a {name} background" if name != "orange" else "an orange background": _plain(rgb) for name, rgb in COLOURS.items()},
+    **{
+        f"a {name} background" if name != "orange" else "an orange background": _plain(rgb)
+        for name, rgb in COLOURS.items()
+    },
     "grass": _grass,
     "sand": _sand,
     "the sea": _sea,
@@ -156,7 +165,14 @@ PAINTERS: dict[str, Painter] = {
 }
 """From the words that a caption uses to the painter."""
 
-PREPOSITIONS = {"the sea": "in", "the sky": "in", "the night sky": "in", "a brick wall": "in front of", "a room": "in", "snow": "in"}
+PREPOSITIONS = {
+    "the sea": "in",
+    "the sky": "in",
+    "the night sky": "in",
+    "a brick wall": "in front of",
+    "a room": "in",
+    "snow": "in",
+}
 """How captions lead up to a background; "on" where nothing else is said."""
 
 

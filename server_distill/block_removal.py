@@ -1,6 +1,7 @@
 """BK-SDM's block removal (Kim et al. 2023, section 3): a student UNet made of some of its teacher's blocks.
 
-Down blocks keep their first residual/attention pair, up blocks their first and last; `bk_small` drops the mid block too.
+Down blocks keep their first residual/attention pair, up blocks their first and last; `bk_small` drops the mid block
+too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ KEPT_UP = (0, 2)
 def make_student(teacher: UNet2DConditionModel, keep_mid: bool = False) -> UNet2DConditionModel:
     """A student whose every weight is copied from `teacher`. Raises ValueError when the teacher has another layout."""
     if teacher.config.layers_per_block != 2:
-        raise ValueError(f"block removal needs a teacher with 2 layers a block, this one has {teacher.config.layers_per_block}")
+        raise ValueError(
+            f"block removal needs a teacher with 2 layers a block, this one has {teacher.config.layers_per_block}"
+        )
     config = {key: value for key, value in teacher.config.items() if not key.startswith("_")}
     config["layers_per_block"] = 1
     if not keep_mid:

@@ -1,6 +1,6 @@
 """Compose captioned pictures and encode them once, so that the UNet trains on latents alone.
 
-    python -m server_distill.cache_latents --vae out/train/vae --tokenizer out/train/tokenizer --output out/train/latents.pt
+python -m server_distill.cache_latents --vae out/train/vae --tokenizer out/train/tokenizer --output out/train/latents.pt
 """
 
 from __future__ import annotations
@@ -40,12 +40,18 @@ def cache_latents(vae: AutoencoderKL, tokenizer: CLIPTokenizer, count: int, seed
         latents.append(vae.encode(pixels).latent_dist.mean.half())
         masks = torch.from_numpy(np.stack([s.coverage for s in scenes]))
         coverage.append((F.avg_pool2d(masks[:, None], 8)[:, 0] * 255).to(torch.uint8))
-        texts = [caption(items[r], s, rng) for r, s in zip(rows, scenes, strict=True) for _ in range(CAPTIONS_PER_PICTURE)]
+        texts = [
+            caption(items[r], s, rng) for r, s in zip(rows, scenes, strict=True) for _ in range(CAPTIONS_PER_PICTURE)
+        ]
         ids = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
         tokens.append(ids.view(len(rows), CAPTIONS_PER_PICTURE, -1).to(torch.int16))
         objects += rows
-    return {"latents": torch.cat(latents), "coverage": torch.cat(coverage), "tokens": torch.cat(tokens),
-            "objects": torch.tensor(objects, dtype=torch.int16)}
+    return {
+        "latents": torch.cat(latents),
+        "coverage": torch.cat(coverage),
+        "tokens": torch.cat(tokens),
+        "objects": torch.tensor(objects, dtype=torch.int16),
+    }
 
 
 def main() -> None:

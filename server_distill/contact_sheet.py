@@ -20,7 +20,9 @@ def contact_sheet(
     row_titles: Sequence[str] | None = None,
     cell: int = 128,
 ) -> None:
-    """Write a PNG grid of uint8 pictures (H, W, 3), each with its caption below and an optional title above each row."""
+    """Write a PNG grid of uint8 pictures (H, W, 3), each with its caption below and an optional title
+    above each row.
+    """
     columns = max(len(row) for row in rows)
     font = ImageFont.load_default(size=11)
     title_font = ImageFont.load_default(size=15)

@@ -2,8 +2,8 @@
 
     python -m server_distill.distill_default --teacher out/train/teacher --output out/train/student
 
-BK-SDM's recipe (Kim et al. 2023): block removal, weights copied from the teacher, then the task's loss plus distillation
-on the output and on every block's features, weights 0.5 and 0.5. Resumable: run it again.
+BK-SDM's recipe (Kim et al. 2023): block removal, weights copied from the teacher, then the task's loss plus
+distillation on the output and on every block's features, weights 0.5 and 0.5. Resumable: run it again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class BlockFeatures:
 
 
 def feature_loss(teacher: BlockFeatures, student: BlockFeatures) -> torch.Tensor:
-    """Mean squared distance of block outputs, each relative to the teacher's own power, so that no block drowns another."""
+    """Mean squared distance of block outputs, each relative to the teacher's own power, so that no block
+    drowns another.
+    """
     pairs = [(teacher.outputs[name], feature) for name, feature in student.outputs.items()]
     return torch.stack([F.mse_loss(s, t) / t.square().mean().clamp_min(1e-6) for t, s in pairs]).mean()
 
@@ -86,12 +88,26 @@ def main() -> None:
     running: list[tuple[float, float, float]] = []
 
     def save() -> None:
-        save_state(checkpoint, {"model": student.state_dict(), "average": average.state_dict(), "step": step,
-                                "optimizer": optimizer.state_dict(), "seconds": seconds})
+        save_state(
+            checkpoint,
+            {
+                "model": student.state_dict(),
+                "average": average.state_dict(),
+                "step": step,
+                "optimizer": optimizer.state_dict(),
+                "seconds": seconds,
+            },
+        )
         save_pipeline(args.output, args.vae, tokenizer, text, average, cache["scaling_factor"])
         task, output, feature = (round(float(v), 5) for v in np.mean(running[-300:], axis=0)) if running else (0, 0, 0)
-        figures = {"steps": step, "batch": args.batch, "seconds": round(seconds), "task_loss": task,
-                   "output_loss": output, "feature_loss": feature}
+        figures = {
+            "steps": step,
+            "batch": args.batch,
+            "seconds": round(seconds),
+            "task_loss": task,
+            "output_loss": output,
+            "feature_loss": feature,
+        }
         (args.output / "training.json").write_text(json.dumps(figures) + "\n")
 
     while step < args.steps and time.monotonic() - start < args.minutes * 60 and not stop:

@@ -47,7 +47,9 @@ def draw(pipeline: StableDiffusionPipeline, prompts: list[str], steps: int, guid
     for start in tqdm(range(0, len(prompts), 16), desc=f"{name} draws", unit_scale=16, unit=" pictures"):
         part = prompts[start : start + 16]
         generators = [torch.Generator().manual_seed(start + i) for i in range(len(part))]
-        result = pipeline(part, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="np")
+        result = pipeline(
+            part, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="np"
+        )
         rows.append((result.images * 255 + 0.5).astype(np.uint8))
     return np.concatenate(rows)
 
@@ -68,9 +70,14 @@ class BackgroundProbe:
     def __init__(self, cutouts: list, per_background: int = 60) -> None:
         rng = np.random.default_rng(5)
         self.names = list(PAINTERS)
-        places = [Placement(float(rng.uniform(0.55, 0.95)), *rng.uniform(-1, 1, 2), False) for _ in range(per_background)]
-        pictures = [compose(cutouts[int(rng.integers(len(cutouts)))], name, place, rng).pixels
-                    for name in self.names for place in places]
+        places = [
+            Placement(float(rng.uniform(0.55, 0.95)), *rng.uniform(-1, 1, 2), False) for _ in range(per_background)
+        ]
+        pictures = [
+            compose(cutouts[int(rng.integers(len(cutouts)))], name, place, rng).pixels
+            for name in self.names
+            for place in places
+        ]
         labels = torch.arange(len(self.names)).repeat_interleave(per_background)
         inputs = border_cells(np.stack(pictures))
         self.mean, self.deviation = inputs.mean(0), inputs.std(0) + 0.05
@@ -133,8 +140,12 @@ def main() -> None:
     backgrounds = list(PAINTERS)
     chosen = [i % len(items) for i in range(args.prompts)]
     places = [backgrounds[int(rng.integers(len(backgrounds)))] for _ in chosen]
-    prompts = [f"a photo of {with_article(items[i].name)} {place_words(p)}" for i, p in zip(chosen, places, strict=True)]
-    real = np.stack([compose(cutouts[i], p, Placement(0.75, 0, 0, False), rng).pixels for i, p in zip(chosen, places, strict=True)])
+    prompts = [
+        f"a photo of {with_article(items[i].name)} {place_words(p)}" for i, p in zip(chosen, places, strict=True)
+    ]
+    real = np.stack(
+        [compose(cutouts[i], p, Placement(0.75, 0, 0, False), rng).pixels for i, p in zip(chosen, places, strict=True)]
+    )
     probe, gallery = BackgroundProbe(cutouts), object_gallery(items)
     real_features = pooled_features(real, "lite0")
     report: dict[str, float] = {
@@ -152,8 +163,11 @@ def main() -> None:
         report[f"{name}_object_top5"] = top5(drawn, chosen, gallery)
         report[f"{name}_background"] = probe.accuracy(drawn, places)
         report[f"{name}_frechet_lite0"] = frechet_distance(pooled_features(drawn, "lite0"), real_features)
-        contact_sheet([list(drawn[:48])[r * 8 : r * 8 + 8] for r in range(6)], args.output / f"{name}.png",
-                      captions=[prompts[:48][r * 8 : r * 8 + 8] for r in range(6)])
+        contact_sheet(
+            [list(drawn[:48])[r * 8 : r * 8 + 8] for r in range(6)],
+            args.output / f"{name}.png",
+            captions=[prompts[:48][r * 8 : r * 8 + 8] for r in range(6)],
+        )
     rows = [list(pictures[name][48:58]) for name in ("real", "teacher", "student")]
     contact_sheet(rows, args.output / "side_by_side.png", captions=[prompts[48:58]] + [[""] * 10] * 2)
     report["seconds"] = round(time.monotonic() - started)

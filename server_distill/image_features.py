@@ -34,7 +34,9 @@ def pooled_features(pictures: np.ndarray, name: str = "lite2", batch: int = 16) 
     model = network(name)
     rows = []
     for start in range(0, len(pictures), batch):
-        pixels = torch.from_numpy(np.ascontiguousarray(pictures[start : start + batch])).permute(0, 3, 1, 2).float() / 255
+        pixels = (
+            torch.from_numpy(np.ascontiguousarray(pictures[start : start + batch])).permute(0, 3, 1, 2).float() / 255
+        )
         side = INPUT_SIZE[name]
         pixels = F.interpolate(pixels, size=(side, side), mode="bicubic", align_corners=False).clamp(0, 1)
         rows.append(model.extract_features((pixels - MEAN) / DEVIATION).mean((2, 3)))

@@ -2,8 +2,8 @@
 
     python -m server_distill.make_prior_pack --model out/train/teacher --output models/default/prior_pack.safetensors
 
-Custom Diffusion (Kumari et al. 2023, section 3.2) keeps the class's meaning by training on real pictures of it beside the
-user's own. A phone has none and asks no service for any; the bundle brings these instead.
+Custom Diffusion (Kumari et al. 2023, section 3.2) keeps the class's meaning by training on real pictures of it beside
+the user's own. A phone has none and asks no service for any; the bundle brings these instead.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ def class_captions(per_class: int) -> dict[str, list[str]]:
     words = sorted({item.class_name for item in items} | {item.family for item in items})
     places = list(PAINTERS)
     return {
-        word: [f"a photo of {with_article(word)} {place_words(places[(w * 7 + i * 3) % len(places)])}" for i in range(per_class)]
+        word: [
+            f"a photo of {with_article(word)} {place_words(places[(w * 7 + i * 3) % len(places)])}"
+            for i in range(per_class)
+        ]
         for w, word in enumerate(words)
     }
 
@@ -48,17 +51,27 @@ def main() -> None:
     for start in tqdm(range(0, len(flat), 24), desc="sampling the prior", unit_scale=24, unit=" latents"):
         part = flat[start : start + 24]
         generators = [torch.Generator().manual_seed(10_000 + start + i) for i in range(len(part))]
-        result = pipeline(part, num_inference_steps=args.steps, guidance_scale=args.guidance_scale,
-                          generator=generators, output_type="latent")
+        result = pipeline(
+            part,
+            num_inference_steps=args.steps,
+            guidance_scale=args.guidance_scale,
+            generator=generators,
+            output_type="latent",
+        )
         rows.append(result.images.half())
     classes, first = {}, 0
     for word, texts in captions.items():
         classes[word] = {"latents": list(range(first, first + len(texts))), "captions": texts}
         first += len(texts)
-    source = f"sampled from the default teacher, {args.steps} steps of DPM-Solver++, guidance scale {args.guidance_scale}"
+    source = (
+        f"sampled from the default teacher, {args.steps} steps of DPM-Solver++, guidance scale {args.guidance_scale}"
+    )
     args.output.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"latents": torch.cat(rows).contiguous()}, args.output,
-              metadata={"classes": json.dumps(classes), "source": source})
+    save_file(
+        {"latents": torch.cat(rows).contiguous()},
+        args.output,
+        metadata={"classes": json.dumps(classes), "source": source},
+    )
     print(f"{first} latents of {len(classes)} classes in {args.output}")
 
 

@@ -1,8 +1,8 @@
 """How well a subject was learned: Lite2 cosines between generated pictures and the subject's own.
 
-    score    mean cosine between generated pictures and the subject's varied views
-    ceiling  the same among the subject's own views: what a perfect memory would reach
-    gain     (after − before) / (ceiling − before); 0 is the class as the model knew it, 1 is the subject itself
+score    mean cosine between generated pictures and the subject's varied views
+ceiling  the same among the subject's own views: what a perfect memory would reach
+gain     (after − before) / (ceiling − before); 0 is the class as the model knew it, 1 is the subject itself
 """
 
 from __future__ import annotations

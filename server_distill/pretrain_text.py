@@ -1,8 +1,8 @@
 """Give the text encoder a start better than noise: read a caption, predict what the picture would show.
 
-The targets are the object's Lite2 features (reduced by principal components), the background, the object's relative size
-and its horizontal place. No picture is rendered and no UNet runs, so a few minutes suffice; words for things that look
-alike end up near each other before the UNet ever sees them. CLIP's text encoder owes its use to the same kind of
+The targets are the object's Lite2 features (reduced by principal components), the background, the object's relative
+size and its horizontal place. No picture is rendered and no UNet runs, so a few minutes suffice; words for things that
+look alike end up near each other before the UNet ever sees them. CLIP's text encoder owes its use to the same kind of
 training (Radford et al. 2021), with far more data.
 """
 
@@ -62,7 +62,9 @@ def object_targets(cache: Path) -> torch.Tensor:
     return reduced
 
 
-def pretrain_text(model: CLIPTextModel, tokenizer: CLIPTokenizer, targets: torch.Tensor, steps: int, seed: int) -> float:
+def pretrain_text(
+    model: CLIPTextModel, tokenizer: CLIPTokenizer, targets: torch.Tensor, steps: int, seed: int
+) -> float:
     """Train `model` in place for `steps` batches of 64 captions; returns the mean loss of the last tenth."""
     items, backgrounds = read_catalogue("train"), list(PAINTERS)
     torch.manual_seed(seed)

@@ -40,12 +40,16 @@ def random_placement(rng: np.random.Generator) -> Placement:
     return Placement(float(rng.uniform(0.55, 0.95)), float(x), float(y), bool(rng.random() < 0.5))
 
 
-def compose(cutout: Image.Image, background: str, placement: Placement, rng: np.random.Generator, size: int = 128) -> Scene:
+def compose(
+    cutout: Image.Image, background: str, placement: Placement, rng: np.random.Generator, size: int = 128
+) -> Scene:
     """Paste `cutout` (RGBA) onto a fresh painting of `background`."""
     canvas = paint(background, rng, size)
     scale = placement.size * size / max(cutout.size)
     width, height = (max(1, round(side * scale)) for side in cutout.size)
-    small = np.asarray(cutout.resize((width, height), Image.Resampling.BOX if scale < 0.4 else Image.Resampling.BICUBIC))
+    small = np.asarray(
+        cutout.resize((width, height), Image.Resampling.BOX if scale < 0.4 else Image.Resampling.BICUBIC)
+    )
     if placement.flip:
         small = small[:, ::-1]
     left = round((size - width) * (placement.x + 1) / 2)
@@ -64,12 +68,12 @@ def random_scene(cutout: Image.Image, rng: np.random.Generator, size: int = 128)
 
 
 def place_words(background: str) -> str:
-    """"on grass", "in the sea", "in front of a brick wall"."""
+    """ "on grass", "in the sea", "in front of a brick wall"."""
     return f"{PREPOSITIONS.get(background, 'on')} {background}"
 
 
 def with_article(words: str) -> str:
-    """"a cow", "an owl"."""
+    """ "a cow", "an owl"."""
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 

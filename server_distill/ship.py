@@ -27,8 +27,12 @@ def ship_pipeline(source: Path, vae: Path, target: Path) -> None:
     pipeline = StableDiffusionPipeline.from_pretrained(source, safety_checker=None)
     newest = AutoencoderKL.from_pretrained(vae)
     newest.register_to_config(scaling_factor=pipeline.vae.config.scaling_factor)
-    if not all(torch.equal(a, b) for a, b in zip(newest.encoder.parameters(), pipeline.vae.encoder.parameters(), strict=True)):
-        raise SystemExit(f"the encoder in {vae} is not the one that {source} was trained on: run `make latents teacher` again")
+    if not all(
+        torch.equal(a, b) for a, b in zip(newest.encoder.parameters(), pipeline.vae.encoder.parameters(), strict=True)
+    ):
+        raise SystemExit(
+            f"the encoder in {vae} is not the one that {source} was trained on: run `make latents teacher` again"
+        )
     pipeline.vae = newest
     temporary = target.with_suffix(".new")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -50,8 +54,18 @@ def main() -> None:
     shutil.copy(RECOMMENDED, args.output / "student" / "recommended.json")
     figures["autoencoder"] = json.loads((args.train / "vae" / "training.json").read_text())
     (args.output / "training.json").write_text(json.dumps(figures, indent=2) + "\n")
-    subprocess.run([sys.executable, "-m", "server_distill.make_prior_pack", "--model", str(args.output / "teacher"),
-                    "--output", str(args.output / "prior_pack.safetensors")], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "server_distill.make_prior_pack",
+            "--model",
+            str(args.output / "teacher"),
+            "--output",
+            str(args.output / "prior_pack.safetensors"),
+        ],
+        check=True,
+    )
     size = sum(path.stat().st_size for path in args.output.rglob("*") if path.is_file())
     print(f"{size / 1e6:.1f} MB in {args.output}")
     if size > LIMIT_BYTES:

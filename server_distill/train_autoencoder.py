@@ -70,8 +70,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=40, help="how long this run trains at most")
     parser.add_argument("--steps", type=int, default=6000, help="length of the learning-rate schedule")
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
-    parser.add_argument("--batch", type=int, default=8, help="pictures a step (four times as many 64-pixel crops would fit)")
-    parser.add_argument("--whole-from", type=float, default=0.8, help="share of the steps after which pictures are whole")
+    parser.add_argument(
+        "--batch", type=int, default=8, help="pictures a step (four times as many 64-pixel crops would fit)"
+    )
+    parser.add_argument(
+        "--whole-from", type=float, default=0.8, help="share of the steps after which pictures are whole"
+    )
     parser.add_argument("--freeze-encoder", action="store_true", help="train the decoder only")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -80,7 +84,9 @@ def main() -> None:
     cutouts = [load_cutout(item) for item in read_catalogue("train")]
     model = new_autoencoder()
     average = copy.deepcopy(model)
-    trained = [p for n, p in model.named_parameters() if not (args.freeze_encoder and n.startswith(("encoder", "quant")))]
+    trained = [
+        p for n, p in model.named_parameters() if not (args.freeze_encoder and n.startswith(("encoder", "quant")))
+    ]
     optimizer = torch.optim.AdamW(trained, lr=args.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
     checkpoint = args.output / "checkpoint.pt"
     step, seconds = 0, 0.0
@@ -123,10 +129,20 @@ def main() -> None:
                 score = psnr(average.decode(average.encode(test).latent_dist.mean).sample, test).mean().item()
             print(f"step {step} PSNR {score:.2f} dB", flush=True)
             seconds = begun + time.monotonic() - start
-            save_state(checkpoint, {"model": model.state_dict(), "average": average.state_dict(), "step": step,
-                                    "optimizer": optimizer.state_dict(), "seconds": seconds})
+            save_state(
+                checkpoint,
+                {
+                    "model": model.state_dict(),
+                    "average": average.state_dict(),
+                    "step": step,
+                    "optimizer": optimizer.state_dict(),
+                    "seconds": seconds,
+                },
+            )
             average.save_pretrained(args.output)
-            (args.output / "training.json").write_text(json.dumps({"steps": step, "seconds": round(seconds), "psnr_db": score}))
+            (args.output / "training.json").write_text(
+                json.dumps({"steps": step, "seconds": round(seconds), "psnr_db": score})
+            )
 
 
 if __name__ == "__main__":

@@ -51,7 +51,9 @@ CAPTION_DROPOUT = 0.1
 
 
 class Example:
-    """Batches of the cached latents, drawn by a seed and a step so that a resumed run sees what an unbroken one would."""
+    """Batches of the cached latents, drawn by a seed and a step so that a resumed run sees what an
+    unbroken one would.
+    """
 
     def __init__(self, cache: dict[str, torch.Tensor], empty_ids: torch.Tensor, seed: int) -> None:
         self.latents = cache["latents"].float() * cache["scaling_factor"]
@@ -75,14 +77,27 @@ class Example:
         return latents, ids, weight / weight.mean(), noise, timesteps
 
 
-def save_pipeline(output: Path, vae: Path, tokenizer: CLIPTokenizer, text: CLIPTextModel, unet: UNet2DConditionModel,
-                  scaling_factor: float, half: bool = False) -> None:
+def save_pipeline(
+    output: Path,
+    vae: Path,
+    tokenizer: CLIPTokenizer,
+    text: CLIPTextModel,
+    unet: UNet2DConditionModel,
+    scaling_factor: float,
+    half: bool = False,
+) -> None:
     """Write a diffusers Stable Diffusion folder."""
     autoencoder = AutoencoderKL.from_pretrained(vae)
     autoencoder.register_to_config(scaling_factor=round(scaling_factor, 6))
     pipeline = StableDiffusionPipeline(
-        vae=autoencoder, text_encoder=text, tokenizer=tokenizer, unet=unet, scheduler=DDIMScheduler(**SCHEDULE),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+        vae=autoencoder,
+        text_encoder=text,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=DDIMScheduler(**SCHEDULE),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
     )
     if half:
         pipeline = copy.deepcopy(pipeline).to(dtype=torch.float16)
@@ -97,7 +112,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("out/train/teacher"))
     parser.add_argument("--minutes", type=float, default=60, help="how long this run trains at most")
     parser.add_argument("--steps", type=int, default=200_000, help="stop for good at this step")
-    parser.add_argument("--decay-steps", type=int, default=0, help="the last so many steps lower the learning rate to 0")
+    parser.add_argument(
+        "--decay-steps", type=int, default=0, help="the last so many steps lower the learning rate to 0"
+    )
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=8e-4)
     parser.add_argument("--text-steps", type=int, default=1500, help="steps of the text encoder's own pretraining")
@@ -133,15 +150,28 @@ def main() -> None:
     running: list[float] = []
 
     def save() -> None:
-        save_state(checkpoint, {"model": pair.state_dict(), "average": average.state_dict(), "step": step,
-                                "optimizer": optimizer.state_dict(), "seconds": seconds})
+        save_state(
+            checkpoint,
+            {
+                "model": pair.state_dict(),
+                "average": average.state_dict(),
+                "step": step,
+                "optimizer": optimizer.state_dict(),
+                "seconds": seconds,
+            },
+        )
         save_pipeline(args.output, args.vae, tokenizer, average[0], average[1], cache["scaling_factor"])
-        figures = {"steps": step, "batch": args.batch, "seconds": round(seconds), "loss": float(np.mean(running[-500:]))}
+        figures = {
+            "steps": step,
+            "batch": args.batch,
+            "seconds": round(seconds),
+            "loss": float(np.mean(running[-500:])),
+        }
         (args.output / "training.json").write_text(json.dumps(figures) + "\n")
 
     while step < args.steps and time.monotonic() - start < args.minutes * 60 and not stop:
         left = args.steps - step
-        rate = args.learning_rate * min(1.0, (step + 1) / 500) * min(1.0, left / max(1, args.decay_steps))
+        rate = args.learning_rate * min(1.0, (step + 1) / 100) * min(1.0, left / max(1, args.decay_steps))
         for group in optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         latents, ids, weight, noise, timesteps = examples.batch(step, args.batch)
@@ -160,7 +190,9 @@ def main() -> None:
             torch._foreach_lerp_(list(average.parameters()), list(pair.parameters()), 1 - decay)
         seconds = begun + time.monotonic() - start
         if step % 100 == 0:
-            print(f"step {step} loss {np.mean(running[-100:]):.4f} {step * args.batch} samples {seconds:.0f}s", flush=True)
+            print(
+                f"step {step} loss {np.mean(running[-100:]):.4f} {step * args.batch} samples {seconds:.0f}s", flush=True
+            )
         if time.monotonic() - last > args.save_every * 60:
             last = time.monotonic()
             save()

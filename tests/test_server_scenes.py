@@ -32,7 +32,7 @@ def test_names_and_pictures_are_unique() -> None:
 def test_backgrounds_are_pictures_and_vary(name: str) -> None:
     first, again, other = (paint(name, np.random.default_rng(seed)) for seed in (0, 0, 1))
     assert first.shape == (128, 128, 3) and first.dtype == np.float32
-    assert 0 <= first.min() and first.max() <= 1
+    assert first.min() >= 0 and first.max() <= 1
     assert np.array_equal(first, again) and not np.array_equal(first, other)
 
 
@@ -76,9 +76,12 @@ def test_tokenizer_reads_each_word_as_one_token_and_survives_a_reload(tmp_path: 
     assert [word for word in plain if len(made(word).input_ids) != 3] == []
     text = "Ein völlig anderer Text: 猫 🐈!"
     assert made(text).input_ids == loaded(text).input_ids
-    assert loaded.decode(loaded(text, truncation=False).input_ids, skip_special_tokens=True).replace(" ", "") == \
-        text.lower().replace(" ", "")
+    assert loaded.decode(loaded(text, truncation=False).input_ids, skip_special_tokens=True).replace(
+        " ", ""
+    ) == text.lower().replace(" ", "")
     assert made.model_max_length == MAX_LENGTH
-    worst = max((f"a photo of a small {item.name} in front of a brick wall, to the right" for item in read_catalogue()),
-                key=lambda t: len(made(t, truncation=False).input_ids))
+    worst = max(
+        (f"a photo of a small {item.name} in front of a brick wall, to the right" for item in read_catalogue()),
+        key=lambda t: len(made(t, truncation=False).input_ids),
+    )
     assert len(made(worst, truncation=False).input_ids) <= MAX_LENGTH
