@@ -90,7 +90,7 @@ test-kill: core  ## Kill a personalization 200 times at random instants; it must
 	$(PY) -m tests.kill_loop --kills $(or $(KILLS),200)
 
 fuzz: $(STAMP)  ## Fuzz the core's parsers for SECONDS=60 each, under ASan and UBSan
-	device_runtime/fuzz/run.sh $(or $(SECONDS),60)
+	device_runtime/fuzz/run.sh $(if $(shell command -v clang++),libfuzzer,standalone) $(or $(SECONDS),60)
 
 clean:  ## Remove build/ and out/ (trained networks in out/train too)
 	rm -rf build out

@@ -71,7 +71,8 @@ class BackgroundProbe:
         rng = np.random.default_rng(5)
         self.names = list(PAINTERS)
         places = [
-            Placement(float(rng.uniform(0.55, 0.95)), *rng.uniform(-1, 1, 2), False) for _ in range(per_background)
+            Placement(float(rng.uniform(0.55, 0.95)), float(rng.uniform(-1, 1)), float(rng.uniform(-1, 1)), False)
+            for _ in range(per_background)
         ]
         pictures = [
             compose(cutouts[int(rng.integers(len(cutouts)))], name, place, rng).pixels
