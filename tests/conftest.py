@@ -21,6 +21,10 @@ from pathlib import Path  # noqa: E402
 import pytest  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# `tests` itself is a package to its modules, wherever pytest is started.
+sys.path.insert(0, str(REPOSITORY))
+
+from tests.tiny_bundle import TinyBundle, ensure  # noqa: E402
 
 
 def build_directory() -> Path:
@@ -73,6 +77,21 @@ def testing_library() -> ctypes.CDLL:
     """The core's internals as plain `lkt_` functions, never older than their sources."""
     suffix = ".dylib" if sys.platform == "darwin" else ".so"
     return ctypes.CDLL(str(build_core("likeness_testing") / f"liblikeness_testing{suffix}"))
+
+
+@pytest.fixture(scope="session")
+def runtime_library() -> Path:
+    """The core's public library, never older than its sources; device_runtime loads this one."""
+    suffix = ".dylib" if sys.platform == "darwin" else ".so"
+    path = build_core("likeness") / f"liblikeness{suffix}"
+    os.environ["LIKENESS_LIBRARY"] = str(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(runtime_library: Path) -> TinyBundle:
+    """A very small model and its bundle, exported once into build/ and kept (minutes the first time)."""
+    return ensure()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,10 +1,14 @@
 // The ExecuTorch back end. The only file that sees ExecuTorch's headers.
 #include <executorch/extension/module/module.h>
 #include <executorch/extension/tensor/tensor.h>
+#include <executorch/runtime/platform/platform.h>
 #include <executorch/runtime/platform/runtime.h>
 
-#include <filesystem>
+#include <cstring>
 #include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "backend.h"
 #include "error.h"
@@ -27,9 +31,31 @@ using executorch::aten::ScalarType;
 using executorch::extension::Module;
 using executorch::extension::TensorPtr;
 
+// The runtime writes its log to the process's streams, which are not the core's to write to. The
+// last complaint is kept instead, and becomes part of the message.
+std::string& last_complaint() {
+  static thread_local std::string text;
+  return text;
+}
+
+void keep_log(et_timestamp_t, et_pal_log_level_t level, const char*, const char*, size_t,
+              const char* message, size_t length) {
+  if (level == kError || level == kFatal) last_complaint().assign(message, length);
+}
+
+void silence_runtime() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    et::runtime_init();
+    et::register_pal(et::PalImpl::create(keep_log, __FILE__));
+  });
+}
+
 std::string shown_error(et::Error error) {
-  return std::string(et::to_string(error)) + " (ExecuTorch error " +
-         std::to_string(static_cast<int>(error)) + ")";
+  std::string text = std::string(et::to_string(error)) + " (ExecuTorch error " +
+                     std::to_string(static_cast<int>(error)) + ")";
+  if (!last_complaint().empty()) text += ": " + last_complaint();
+  return text;
 }
 
 [[noreturn]] void fail(const std::string& program, const std::string& action, et::Error error) {
@@ -81,6 +107,7 @@ class ExecutorchProgram final : public Program {
       : threads_(std::move(threads)),
         shown_(std::move(shown)),
         module_(std::make_unique<Module>(path, Module::LoadMode::Mmap)) {
+    last_complaint().clear();
     const et::Error loaded = module_->load(et::Program::Verification::InternalConsistency);
     if (loaded != et::Error::Ok) fail(shown_, "load", loaded);
     check_signature(signature);
@@ -106,6 +133,7 @@ class ExecutorchProgram final : public Program {
       const et::Error error = module_->set_output("forward", et::EValue(*outputs_[i]), i);
       if (error != et::Error::Ok) fail(shown_, "give outputs to", error);
     }
+    last_complaint().clear();
     const auto result = module_->execute("forward", values);
     if (!result.ok()) fail(shown_, "run", result.error());
     for (std::size_t i = 0; i < outputs.size(); ++i) {
@@ -195,7 +223,7 @@ class ExecutorchBackend final : public Backend {
 }  // namespace
 
 std::unique_ptr<Backend> make_executorch_backend(int threads) {
-  et::runtime_init();
+  silence_runtime();
   return std::make_unique<ExecutorchBackend>(threads);
 }
 

@@ -1,0 +1,258 @@
+"""The core's training against PyTorch: stock UNet and text encoder, autograd, torch.optim.AdamW.
+
+The reference is fed what the core drew (noised latents, timesteps, targets, weights, token ids), read through the test
+library; that those draws are right is checked here too.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from torch import Tensor
+from transformers import CLIPTextModel
+
+from device_runtime import Engine
+from tests.runtime_helpers import TOKEN, losses_of, new_session, photo, read_safetensors
+
+ROWS, LENGTH, LATENT, VOCABULARY = 4, 24, (4, 8, 8), 700
+pointer = ctypes.POINTER(ctypes.c_float)
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_bundle):
+    with Engine(tiny_bundle.bundle, threads=1) as engine:
+        yield engine
+
+
+@pytest.fixture
+def batch_of(testing_library, tiny_bundle):
+    """batch_of(journal, step): what the core's step looks at."""
+    testing_library.lkt_error_message.restype = ctypes.c_char_p
+    handles = []
+
+    def read(journal: Path, step: int) -> dict:
+        handle = ctypes.c_void_p()
+        status = testing_library.lkt_session_resume(
+            str(tiny_bundle.bundle).encode(), str(journal).encode(), ctypes.byref(handle)
+        )
+        assert status == 0, testing_library.lkt_error_message()
+        handles.append(handle)
+        shapes = {"x_t": (ROWS, *LATENT), "t": (ROWS,), "target": (ROWS, *LATENT), "weight": (ROWS, 1, *LATENT[1:])}
+        arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        ids = np.zeros((ROWS, LENGTH), np.int64)
+        captions = ctypes.create_string_buffer(10000)
+        status = testing_library.lkt_session_batch(
+            handle,
+            ctypes.c_int64(step),
+            *(array.ctypes.data_as(pointer) for array in arrays.values()),
+            ids.ctypes.data_as(ctypes.POINTER(ctypes.c_int64)),
+            captions,
+            ctypes.c_size_t(len(captions)),
+        )
+        assert status == 0, testing_library.lkt_error_message()
+        testing_library.lkt_session_free(handle)
+        return {**arrays, "ids": ids, "captions": json.loads(captions.value)}
+
+    return read
+
+
+class Reference:
+    """The same training in PyTorch."""
+
+    def __init__(self, model: Path, bundle: Path, kind: str) -> None:
+        self.unet = UNet2DConditionModel.from_pretrained(model / "unet").eval().requires_grad_(False)
+        self.text = CLIPTextModel.from_pretrained(model / "text_encoder").eval().requires_grad_(False)
+        initial, _ = read_safetensors(bundle / "adapters" / f"{kind}.safetensors")
+        self.adapter = {name: torch.tensor(array, requires_grad=True) for name, array in sorted(initial.items())}
+        self.base = {name: p.detach().clone() for name, p in self.unet.named_parameters() if ".attn2.to_" in name}
+        embeddings = read_safetensors(bundle / "tokenizer" / "token_embeddings.safetensors")[0]["token_embeddings"]
+        with Engine(bundle, verify_hashes=False) as engine:
+            self.class_ids = engine.tokenize("dog")
+        self.modifier = torch.tensor(embeddings[self.class_ids].mean(0, keepdims=True), requires_grad=True)
+
+    def weights(self) -> dict[str, Tensor]:
+        """`to_k` and `to_v` matrices as the adapter makes them."""
+        if not any("lora" in name for name in self.adapter):
+            return self.adapter
+        out = {}
+        for name, base in self.base.items():
+            if name.endswith(("to_k.weight", "to_v.weight")):
+                prefix = name.removesuffix("weight")
+                out[name] = base + self.adapter[f"{prefix}lora_B.weight"] @ self.adapter[f"{prefix}lora_A.weight"]
+        return out
+
+    def loss(self, batch: dict) -> Tensor:
+        table = self.text.get_input_embeddings().weight
+        with_token = torch.cat([table, self.modifier])
+        name = next(n for n, p in self.text.named_parameters() if p is table)
+        hidden = torch.func.functional_call(
+            self.text, {name: with_token}, (torch.tensor(batch["ids"]),)
+        ).last_hidden_state
+        output = torch.func.functional_call(
+            self.unet, self.weights(), (torch.tensor(batch["x_t"]), torch.tensor(batch["t"]), hidden)
+        ).sample
+        return (torch.tensor(batch["weight"]) * (output - torch.tensor(batch["target"])) ** 2).sum()
+
+
+def assert_close(actual: np.ndarray, expected: np.ndarray, fraction: float, name: str) -> None:
+    """Within `fraction` of the tensor's largest value: gradients of a tensor vary over many decades."""
+    scale = np.abs(expected).max()
+    assert np.abs(actual - expected).max() <= fraction * scale + 1e-12, f"{name}: scale {scale}"
+
+
+@pytest.mark.parametrize("kind", ["full", "lora"])
+def test_loss_gradients_and_update_equal_pytorch(engine, tiny_bundle, batch_of, tmp_path, kind):
+    """One step. AdamW's first moment is 0.1 x gradient, which shows the gradients themselves."""
+    changes = {"adapter_kind": kind, "steps": 1, "max_grad_norm": 0.0, "weight_decay": 0.03}
+    changes |= {"learning_rate": 2e-3, "modifier_learning_rate": 5e-3}
+    with new_session(engine, tmp_path / "j", **changes) as session:
+        losses = losses_of(session)
+    state, metadata = read_safetensors(tmp_path / "j" / "state.safetensors")
+    assert metadata["step"] == "1"
+
+    reference = Reference(tiny_bundle.model, tiny_bundle.bundle, kind)
+    loss = reference.loss(batch_of(tmp_path / "j", 0))
+    loss.backward()
+    # float32 through a UNet, other summation order
+    np.testing.assert_allclose(losses, [loss.item()], rtol=1e-4)
+    parameters = {**reference.adapter, "modifier_embeddings": reference.modifier}
+    for name, parameter in parameters.items():
+        gradient = parameter.grad.numpy()
+        core = state[f"exp_avg:{name}"] / np.float32(0.1)
+        assert_close(core, gradient, 2e-3, name)
+        # The update itself is compared from equal gradients: AdamW's first step is lr x sign(gradient), in which
+        # rounding of a gradient near zero would show whole.
+        parameter.grad = torch.tensor(core)
+    groups = [
+        {"params": list(reference.adapter.values()), "lr": changes["learning_rate"]},
+        {"params": [reference.modifier], "lr": changes["modifier_learning_rate"]},
+    ]
+    torch.optim.AdamW(groups, weight_decay=changes["weight_decay"]).step()
+    for name, parameter in parameters.items():
+        stored = state["modifier_embeddings" if parameter is reference.modifier else f"adapter:{name}"]
+        np.testing.assert_allclose(stored, parameter.detach().numpy(), rtol=0, atol=2e-6)
+
+
+def test_five_steps_follow_pytorch(engine, tiny_bundle, batch_of, tmp_path):
+    """Clipping, cosine schedule with warm-up and both learning rates, over several steps."""
+    changes = {"steps": 5, "max_grad_norm": 0.05, "learning_rate": 1e-3, "modifier_learning_rate": 2e-3}
+    changes |= {"lr_schedule": "cosine", "warmup_steps": 2}
+    with new_session(engine, tmp_path / "j", **changes) as session:
+        losses = losses_of(session)
+    reference = Reference(tiny_bundle.model, tiny_bundle.bundle, "full")
+    parameters = [*reference.adapter.values(), reference.modifier]
+    optimizer = torch.optim.AdamW(
+        [{"params": parameters[:-1], "lr": 1e-3}, {"params": parameters[-1:], "lr": 2e-3}], weight_decay=1e-2
+    )
+    factors = [0.0, 0.5, 1.0, 0.75, 0.25]
+    for step, factor in enumerate(factors):
+        optimizer.zero_grad()
+        loss = reference.loss(batch_of(tmp_path / "j", step))
+        loss.backward()
+        np.testing.assert_allclose(losses[step], loss.item(), rtol=1e-3)
+        torch.nn.utils.clip_grad_norm_(parameters, 0.05)
+        for group, rate in zip(optimizer.param_groups, (1e-3, 2e-3), strict=True):
+            group["lr"] = rate * factor
+        optimizer.step()
+    state, _ = read_safetensors(tmp_path / "j" / "state.safetensors")
+    moved = {name: p.detach().numpy() for name, p in reference.adapter.items()}
+    initial, _ = read_safetensors(tiny_bundle.bundle / "adapters" / "full.safetensors")
+    # Where a gradient is near zero its rounding decides AdamW's direction: compare as a whole.
+    ours = np.concatenate([(state[f"adapter:{n}"] - initial[n]).ravel() for n in moved])
+    theirs = np.concatenate([(moved[n] - initial[n]).ravel() for n in moved])
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.999
+
+
+def test_modifier_rate_zero_leaves_its_embedding(engine, tiny_bundle, tmp_path):
+    with new_session(engine, tmp_path / "j", steps=2, modifier_learning_rate=0.0) as session:
+        session.run()
+    state, _ = read_safetensors(tmp_path / "j" / "state.safetensors")
+    reference = Reference(tiny_bundle.model, tiny_bundle.bundle, "full")
+    np.testing.assert_array_equal(state["modifier_embeddings"], reference.modifier.detach().numpy())
+    assert not state["exp_avg:modifier_embeddings"].any()
+
+
+def test_a_batch_is_noised_views_and_prior_latents(engine, tiny_bundle, batch_of, tmp_path):
+    """From x_t and v follow x_0 and the noise; the prior's x_0 are the bundle's latents, the instance's are views."""
+    with new_session(engine, tmp_path / "j", steps=1, prior_loss_weight=0.7) as session:
+        session.run()
+    prior, _ = read_safetensors(tiny_bundle.bundle / "prior" / "prior.safetensors")
+    views, _ = read_safetensors(tmp_path / "j" / "views.safetensors")
+    manifest = json.loads((tiny_bundle.bundle / "manifest.json").read_text())
+    scheduler = DDPMScheduler.from_pretrained(tiny_bundle.model / "scheduler")
+    noises, timesteps, used_views = [], [], []
+    for step in range(20):
+        batch = batch_of(tmp_path / "j", step)
+        t = batch["t"].astype(int)
+        timesteps += list(t)
+        a = scheduler.alphas_cumprod.numpy()[t].reshape(-1, 1, 1, 1)
+        x_0 = np.sqrt(a) * batch["x_t"] - np.sqrt(1 - a) * batch["target"]
+        noises.append(np.sqrt(1 - a) * batch["x_t"] + np.sqrt(a) * batch["target"])
+        for row in (0, 1):
+            assert TOKEN in batch["captions"][row]
+            assert VOCABULARY in batch["ids"][row]
+            scaled = x_0[row] / manifest["image"]["scaling_factor"]
+            distance = np.abs(scaled - views["mean"]) / np.maximum(views["deviation"], 1e-3)
+            view = int(distance.reshape(len(distance), -1).mean(1).argmin())
+            used_views.append(view)
+            assert distance[view].max() < 7  # standard deviations
+            mask = views["mask"][view]
+            expected = mask / mask.sum() / 4 / 2
+            np.testing.assert_allclose(batch["weight"][row, 0], expected, rtol=1e-6)
+        for row in (2, 3):
+            nearest = np.abs(prior["latents"] - x_0[row]).reshape(len(prior["latents"]), -1).max(1)
+            index = int(nearest.argmin())
+            assert nearest[index] < 1e-4
+            entry = manifest["prior"]["classes"]["dog"]
+            assert batch["captions"][row] == entry["captions"][entry["latents"].index(index)]
+            np.testing.assert_allclose(batch["weight"][row], 0.7 / 256 / 2, rtol=1e-6)
+    # Each view once before any comes again.
+    assert all(sorted(used_views[i : i + 5]) == [0, 1, 2, 3, 4] for i in range(0, 40, 5))
+    noise = np.concatenate(noises)
+    assert abs(noise.mean()) < 0.03
+    assert abs(noise.std() - 1) < 0.03
+    assert 0 <= min(timesteps) < 150 < 850 < max(timesteps) < 1000
+
+
+def test_views_are_the_autoencoders(engine, tiny_bundle, testing_library, tmp_path):
+    """Encoding in the core: augmentation, then what diffusers' autoencoder says of that picture."""
+    with new_session(engine, tmp_path / "j", steps=1, views=4) as session:
+        session.run()
+    views, metadata = read_safetensors(tmp_path / "j" / "views.safetensors")
+    vae = AutoencoderKL.from_pretrained(tiny_bundle.model / "vae").eval()
+    for view in range(4):
+        pixels = np.ascontiguousarray(photo(view % 2))
+        height, width, _ = pixels.shape
+        square = np.zeros((3, 70, 70), np.float32)
+        assert not testing_library.lkt_centre_square_from_photo(
+            pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8)),
+            width,
+            height,
+            3,
+            ctypes.c_size_t(3 * width),
+            70,
+            2,
+            square.ctypes.data_as(pointer),
+        )
+        picture, mask = np.zeros((1, 3, 64, 64), np.float32), np.zeros((8, 8), np.float32)
+        prefix, flipped = ctypes.create_string_buffer(32), ctypes.c_int()
+        assert not testing_library.lkt_augment(
+            square.ctypes.data_as(pointer),
+            *(70, 70, 64, 8, 1, 1, ctypes.c_uint64(11), ctypes.c_uint32(view)),
+            picture.ctypes.data_as(pointer),
+            mask.ctypes.data_as(pointer),
+            prefix,
+            ctypes.byref(flipped),
+        )
+        with torch.no_grad():
+            posterior = vae.encode(torch.tensor(picture)).latent_dist
+        assert_close(views["mean"][view], posterior.mean[0].numpy(), 1e-3, "mean")
+        assert_close(views["deviation"][view], posterior.std[0].numpy(), 1e-3, "deviation")
+        np.testing.assert_array_equal(views["mask"][view], mask)
+        assert json.loads(metadata["prefixes"])[view] == prefix.value.decode()

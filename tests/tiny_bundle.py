@@ -1,0 +1,79 @@
+"""A bundle of a very small model with random weights, for tests of the runtime: seconds to train, minutes to export.
+
+    python -m tests.tiny_bundle --output build/tiny_bundle
+
+The folder holds `model/` (a pipeline as diffusers saves it) and `bundle/`. It is built once and kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DEFAULT_OUTPUT = REPOSITORY / "build" / "tiny_bundle"
+
+
+@dataclass(frozen=True)
+class TinyBundle:
+    """`model` is the pipeline's folder, `bundle` what was exported of it."""
+
+    model: Path
+    bundle: Path
+
+
+def make_model(folder: Path) -> None:
+    """64 pixels, 8 x 8 latents, three cross-attentions; the tokenizer is sd_shaped's."""
+    from tests import sd_shaped
+
+    sd_shaped.save_pipeline(
+        folder,
+        unet=sd_shaped.make_unet(
+            True,
+            sample_size=8,
+            block_out_channels=(16, 32),
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            cross_attention_dim=32,
+            attention_head_dim=2,
+            norm_num_groups=8,
+        ),
+        vae=sd_shaped.make_autoencoder(block_out_channels=(8, 8, 8, 8), sample_size=64, norm_num_groups=4),
+        text_encoder=sd_shaped.make_text_encoder(
+            hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2
+        ),
+    )
+
+
+def ensure(output: Path = DEFAULT_OUTPUT) -> TinyBundle:
+    """The bundle, built where it is missing. Two processes do not build it twice."""
+    from export import make_bundle
+
+    tiny = TinyBundle(output / "model" / "student", output / "bundle")
+    output.mkdir(parents=True, exist_ok=True)
+    with open(output / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (tiny.bundle / "manifest.json").exists():
+            return tiny
+        shutil.rmtree(tiny.model, ignore_errors=True)
+        make_model(tiny.model)
+        arguments = ["--model", str(tiny.model), "--output", str(tiny.bundle), "--name", "tiny", "--lora-rank", "4"]
+        pack = next(output.glob("model/**/prior_pack.safetensors"))
+        if make_bundle.main([*arguments, "--prior-pack", str(pack), "--force"]) != 0:
+            raise RuntimeError("the tiny bundle could not be exported")
+    return tiny
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT)
+    print(ensure(parser.parse_args().output).bundle)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
