@@ -63,13 +63,16 @@ autoencoder: $(STAMP)  ## Train the autoencoder (resumable; about an hour)
 	$(PY) -m server_distill.train_autoencoder --output $(TRAIN)/vae
 	$(PY) -m server_distill.make_tokenizer --output $(TRAIN)/tokenizer
 
-latents: $(STAMP)  ## Encode the training pictures once
+$(TRAIN)/vae:  # go on from the shipped one; `make autoencoder` trains another
+	mkdir -p $(TRAIN) && cp -r models/default/teacher/vae $(TRAIN)/vae && cp -r models/default/teacher/tokenizer $(TRAIN)/tokenizer
+
+latents: $(STAMP) | $(TRAIN)/vae  ## Encode the training pictures once
 	$(PY) -m server_distill.cache_latents --vae $(TRAIN)/vae --tokenizer $(TRAIN)/tokenizer --output $(TRAIN)/latents.pt
 
-teacher: $(STAMP)  ## Train the teacher (resumable; run it again for more hours). MINUTES=60
-	test -d $(TRAIN)/vae || $(MAKE) autoencoder
+teacher: $(STAMP) | $(TRAIN)/vae  ## Train the teacher on (resumable; run it again for more hours). MINUTES=60
 	test -f $(TRAIN)/latents.pt || $(MAKE) latents
-	$(PY) -m server_distill.train_teacher --output $(TRAIN)/teacher --minutes $(or $(MINUTES),60)
+	$(PY) -m server_distill.train_teacher --output $(TRAIN)/teacher --minutes $(or $(MINUTES),60) \
+	  $(if $(wildcard models/default/teacher),--start models/default/teacher)
 
 distill: $(STAMP)  ## Distill the student from the teacher (resumable). MINUTES=30
 	$(PY) -m server_distill.distill_default --teacher $(TRAIN)/teacher --output $(TRAIN)/student --minutes $(or $(MINUTES),30)

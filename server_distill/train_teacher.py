@@ -2,10 +2,11 @@
 
     python -m server_distill.train_teacher --data out/train/latents.pt --vae out/train/vae --output out/train/teacher
 
-Resumable: run it again and it goes on from its checkpoint. The result is an ordinary diffusers pipeline folder holding
-the averaged (EMA) weights. v-prediction (Salimans & Ho 2022), since ε from a small network is too noisy at high noise;
-latents under the object weigh more in the loss, since backgrounds are learned in no time; captions are dropped one time
-in ten for classifier-free guidance (Ho & Salimans 2022).
+Resumable: run it again and it goes on from its checkpoint. Without one, `--start models/default/teacher` goes on from
+shipped weights, on any machine: averaged, fp16, and with a fresh optimizer, which costs a little at first. The result is
+an ordinary diffusers pipeline folder holding the averaged (EMA) weights. v-prediction (Salimans & Ho 2022), since ε from a small network is
+too noisy at high noise; latents under the object weigh more in the loss, since backgrounds are learned in no time; captions
+are dropped one time in ten for classifier-free guidance (Ho & Salimans 2022).
 """
 
 from __future__ import annotations
@@ -110,6 +111,7 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, default=Path("out/train/vae"))
     parser.add_argument("--tokenizer", type=Path, default=Path("out/train/tokenizer"))
     parser.add_argument("--output", type=Path, default=Path("out/train/teacher"))
+    parser.add_argument("--start", type=Path, help="without a checkpoint, start from this pipeline folder's weights")
     parser.add_argument("--minutes", type=float, default=60, help="how long this run trains at most")
     parser.add_argument("--steps", type=int, default=200_000, help="stop for good at this step")
     parser.add_argument(
@@ -132,7 +134,10 @@ def main() -> None:
     checkpoint = args.output / "checkpoint.pt"
     state = load_state(checkpoint)
     text, unet = new_text_encoder(tokenizer), UNet2DConditionModel(**UNET)
-    if state is None:
+    if state is None and args.start:
+        text = CLIPTextModel.from_pretrained(args.start / "text_encoder", torch_dtype=torch.float32)
+        unet = UNet2DConditionModel.from_pretrained(args.start / "unet", torch_dtype=torch.float32)
+    elif state is None:
         pretrain_text(text, tokenizer, object_targets(args.output / "object_targets.pt"), args.text_steps, args.seed)
     pair = torch.nn.ModuleList([text, unet])
     average = copy.deepcopy(pair).requires_grad_(False)
