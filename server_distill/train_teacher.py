@@ -2,11 +2,12 @@
 
     python -m server_distill.train_teacher --data out/train/latents.pt --vae out/train/vae --output out/train/teacher
 
-Resumable: run it again and it goes on from its checkpoint. Without one, `--start models/default/teacher` goes on from
-shipped weights, on any machine: averaged, fp16, and with a fresh optimizer, which costs a little at first. The result is
-an ordinary diffusers pipeline folder holding the averaged (EMA) weights. v-prediction (Salimans & Ho 2022), since ε from a small network is
-too noisy at high noise; latents under the object weigh more in the loss, since backgrounds are learned in no time; captions
-are dropped one time in ten for classifier-free guidance (Ho & Salimans 2022).
+Resumable: run it again and it goes on from its checkpoint. Without one, `--start models/default/teacher` goes on
+from shipped weights, on any machine: averaged, fp16, and with a fresh optimizer, which costs a little at first. The
+result is an ordinary diffusers pipeline folder holding the averaged (EMA) weights. v-prediction (Salimans & Ho
+2022), since ε from a small network is too noisy at high noise; latents under the object weigh more in the loss,
+since backgrounds are learned in no time; captions are dropped one time in ten for classifier-free guidance (Ho &
+Salimans 2022).
 """
 
 from __future__ import annotations
