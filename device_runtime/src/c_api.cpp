@@ -10,6 +10,7 @@
 #include "autoencoder.h"
 #include "generate.h"
 #include "image.h"
+#include "make_backend.h"
 #include "text.h"
 
 namespace likeness {
@@ -91,7 +92,7 @@ lk_status lk_engine_open(const char* folder, const lk_engine_options* options, l
       require(options->threads >= 0 && options->threads <= 256, "threads must be 0 to 256");
     }
     auto handle = std::make_unique<lk_engine>();
-    handle->engine = std::make_shared<Engine>(folder, chosen);
+    handle->engine = std::make_shared<Engine>(folder, chosen, make_backend);
     handle->training_defaults = recommended_training(handle->engine->manifest());
     handle->sampling_defaults = recommended_sampling(handle->engine->manifest());
     *engine = handle.release();

@@ -77,15 +77,6 @@ std::vector<float> load_prior(const Manifest& m, const std::string& folder) {
   return values;
 }
 
-std::unique_ptr<Backend> make_backend(const Manifest& m, const EngineOptions& options) {
-#ifdef LIKENESS_HAVE_EXECUTORCH
-  if (m.backend == "executorch-xnnpack") return make_executorch_backend(options.threads);
-#endif
-  (void)options;
-  throw Error(ErrorCode::unsupported_version, "this bundle is made for the back end \"" +
-                                                  m.backend + "\", which this app does not have");
-}
-
 }  // namespace
 
 std::vector<float> to_floats(const TensorView& view) {
@@ -104,7 +95,8 @@ void check_finite(const std::vector<float>& values, const std::string& name,
   }
 }
 
-Engine::Engine(const std::string& folder, const EngineOptions& options)
+Engine::Engine(const std::string& folder, const EngineOptions& options,
+               const BackendFactory& make_backend)
     : folder_(folder),
       manifest_(load_manifest(folder, options)),
       schedule_(manifest_.betas, parse_prediction_type(manifest_.prediction_type)),
@@ -112,8 +104,8 @@ Engine::Engine(const std::string& folder, const EngineOptions& options)
       token_embeddings_(load_tensor(folder, manifest_.token_embeddings_path, "token_embeddings",
                                     {manifest_.vocab_size, manifest_.hidden_size})),
       prior_latents_(load_prior(manifest_, folder)),
-      programs_(std::make_unique<ProgramStore>(make_backend(manifest_, options), manifest_, folder,
-                                               options.memory_limit_bytes)) {}
+      programs_(std::make_unique<ProgramStore>(make_backend(manifest_.backend, options.threads),
+                                               manifest_, folder, options.memory_limit_bytes)) {}
 
 TensorValues Engine::initial_values(const AdapterKind& kind) const {
   const MappedFile mapped(folder_ + "/" + kind.initial);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,10 +22,15 @@ struct EngineOptions {
   std::size_t memory_limit_bytes = 0;  // for programs that are kept loaded; 0: no limit
 };
 
+// Makes the back end that a bundle names, with so many threads; see make_backend.h.
+using BackendFactory =
+    std::function<std::unique_ptr<Backend>(const std::string& name, int threads)>;
+
 class Engine {
  public:
   // Reads and checks the bundle. Throws Error.
-  Engine(const std::string& folder, const EngineOptions& options);
+  Engine(const std::string& folder, const EngineOptions& options,
+         const BackendFactory& make_backend);
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 

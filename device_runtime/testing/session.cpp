@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "guard.h"
+#include "make_backend.h"
 #include "manifest.h"
 
 using namespace likeness;  // a test harness: every name below is the core's
@@ -27,7 +28,7 @@ extern "C" {
 int lkt_session_resume(const char* bundle, const char* journal, void** out) {
   return testing::guard([&] {
     auto handle = std::make_unique<TestSession>();
-    handle->engine = std::make_shared<Engine>(bundle, EngineOptions{});
+    handle->engine = std::make_shared<Engine>(bundle, EngineOptions{}, make_backend);
     handle->session = Session::resume(handle->engine, journal);
     *out = handle.release();
   });
