@@ -1,0 +1,1 @@
+"""From a pipeline folder to a bundle: trace, lower, check. `python -m export.make_bundle --help` starts it."""

@@ -1,0 +1,196 @@
+"""The UNet's and encoders' operations in the form XNNPACK runs fast, forward and backward.
+
+Each is the same function as PyTorch's, up to rounding. Weights are frozen: only inputs get gradients.
+Means over channels or tokens are products with a constant, means over pixels average pools: both stay in the layout of
+the convolutions around them, where a reshape would cost two transpositions.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+KEEP_PROBABILITIES_BYTES = 4 << 20
+"""Attention probabilities up to this size are kept for the backward pass; larger ones are computed again."""
+
+TINY = 1e-20
+
+
+def pixel_mean(x: Tensor) -> Tensor:
+    """(N,C,H,W) → (N,C,1,1)."""
+    return x.mean((-1, -2), keepdim=True)
+
+
+def row_mean(x: Tensor) -> Tensor:
+    """(…,C) → (…,1), as a product with a constant."""
+    return functional.linear(x, torch.full((1, x.shape[-1]), 1.0 / x.shape[-1]))
+
+
+class GroupNorm(torch.autograd.Function):
+    """(N,C,H,W), weight and bias (C,). Channel means first, then group means by two small 1×1 convolutions."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float) -> Tensor:
+        channels = x.shape[1]
+        member = torch.eye(groups).repeat_interleave(channels // groups, 1)
+        to_groups = (member * (groups / channels)).reshape(groups, channels, 1, 1)
+        to_channels = member.t().reshape(channels, groups, 1, 1)
+        scale, shift = weight.reshape(1, -1, 1, 1), bias.reshape(1, -1, 1, 1)
+        mean = functional.conv2d(functional.conv2d(pixel_mean(x), to_groups), to_channels)
+        centred = x - mean
+        variance = functional.conv2d(pixel_mean(centred * centred), to_groups)
+        inverse = functional.conv2d(torch.rsqrt(variance + eps), to_channels)
+        ctx.save_for_backward(centred, inverse, scale, to_groups, to_channels)
+        return centred * (inverse * scale) + shift
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (grad,) = grads
+        centred, inverse, scale, to_groups, to_channels = ctx.saved_tensors
+
+        def group_mean(x: Tensor) -> Tensor:
+            means = functional.conv2d(pixel_mean(x) * scale, to_groups)
+            return functional.conv2d(means, to_channels)
+
+        along = group_mean(grad * centred) * (inverse * inverse * inverse)
+        level = group_mean(grad) * inverse
+        return grad * (inverse * scale) - centred * along - level, None, None, None, None
+
+
+class LayerNorm(torch.autograd.Function):
+    """(…,C), weight and bias (C,)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+        centred = x - row_mean(x)
+        inverse = torch.rsqrt(row_mean(centred * centred) + eps)
+        normal = centred * inverse
+        ctx.save_for_backward(normal, inverse, weight)
+        return normal * weight + bias
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        normal, inverse, weight = ctx.saved_tensors
+        grad = grads[0] * weight
+        out = (grad - row_mean(grad) - normal * row_mean(grad * normal)) * inverse
+        return out, None, None, None
+
+
+class ScaledSiLU(torch.autograd.Function):
+    """x·σ(βx): SiLU for β = 1, CLIP's quick GELU for β = 1.702."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, beta: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.beta = beta
+        return x * torch.sigmoid(x if beta == 1 else x * beta)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (x,) = ctx.saved_tensors
+        scaled = x if ctx.beta == 1 else x * ctx.beta
+        sigmoid = torch.sigmoid(scaled)
+        return grads[0] * (sigmoid * (scaled - scaled * sigmoid + 1.0)), None
+
+
+def gelu_derivative(x: Tensor) -> Tensor:
+    """d/dx of the exact GELU x·Φ(x), which is Φ(x) + x·φ(x).
+
+    There is no error function in XNNPACK, but its GELU is the exact one and Φ(a) = GELU(a)/a. Taken at
+    a = |x| + 1e-20, the quotient is defined everywhere and accurate in both tails: Φ(x) = ½ + (x/a)·(Φ(a) − ½).
+    """
+    magnitude = x.abs() + TINY
+    upper = functional.gelu(magnitude) / magnitude - 0.5
+    cumulative = x / magnitude * upper + 0.5
+    density = torch.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return cumulative + x * density
+
+
+class GELU(torch.autograd.Function):
+    """Exact (erf) GELU."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return functional.gelu(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (x,) = ctx.saved_tensors
+        return (grads[0] * gelu_derivative(x),)
+
+
+class GEGLU(torch.autograd.Function):
+    """value·GELU(gate) (Shazeer 2020), with the exact GELU."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, gate: Tensor) -> Tensor:
+        ctx.save_for_backward(value, gate)
+        return value * functional.gelu(gate)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        value, gate = ctx.saved_tensors
+        (grad,) = grads
+        return grad * functional.gelu(gate), grad * value * gelu_derivative(gate)
+
+
+class Attention(torch.autograd.Function):
+    """softmax(QKᵀ·scale + mask)·V for query (BH,S,d), key and value (BH,T,d), mask (S,T) or None."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float, mask: Tensor | None) -> Tensor:
+        query = query * scale
+        probabilities = Attention.probabilities(query, key, mask)
+        out = torch.bmm(probabilities, value)
+        kept = [probabilities] if probabilities.numel() * 4 <= KEEP_PROBABILITIES_BYTES else []
+        ctx.scale, ctx.mask = scale, mask
+        ctx.save_for_backward(query, key, value, out, *kept)
+        return out
+
+    @staticmethod
+    def probabilities(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
+        scores = torch.bmm(query, key.transpose(1, 2))
+        return torch.softmax(scores if mask is None else scores + mask, -1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, out, *kept = ctx.saved_tensors
+        (grad,) = grads
+        probabilities = kept[0] if kept else Attention.probabilities(query, key, ctx.mask)
+        d_value = torch.bmm(probabilities.transpose(1, 2), grad)
+        # Σ_t p·dp equals Σ_d grad·out (Dao et al. 2022, FlashAttention, appendix B.2): d terms instead of T.
+        level = row_mean(grad * out) * float(grad.shape[-1])
+        d_scores = probabilities * (torch.bmm(grad, value.transpose(1, 2)) - level)
+        d_query = torch.bmm(d_scores, key) * ctx.scale
+        return d_query, torch.bmm(d_scores.transpose(1, 2), query), d_value, None, None
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None) -> Tensor:
+    """`models.attention.Attend` by means of `Attention`."""
+    batch, length, channels = query.shape
+    width = channels // heads
+
+    def split(x: Tensor) -> Tensor:
+        return x.reshape(batch, -1, heads, width).permute(0, 2, 1, 3).reshape(batch * heads, -1, width)
+
+    out: Tensor = Attention.apply(split(query), split(key), split(value), width**-0.5, mask)
+    return out.reshape(batch, heads, length, width).permute(0, 2, 1, 3).reshape(batch, length, channels)
+
+
+def upsampled_kernel(weight: Tensor) -> Tensor:
+    """Kernel (in, out, 4, 4) of the stride-2 transposed convolution that equals nearest ×2, then a 3×3 `weight`.
+
+    A pixel of the small image reaches the large one through 2×2 equal copies, so the kernel is `weight`, flipped and
+    summed over 2×2 shifts. Exact at the borders too, with padding 1 on either side; 2.25 times fewer products.
+    """
+    flipped = weight.flip(2, 3).transpose(0, 1)
+    kernel = torch.zeros(*flipped.shape[:2], 4, 4, dtype=weight.dtype)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            kernel[:, :, dy : dy + 3, dx : dx + 3] += flipped
+    return kernel

@@ -1,0 +1,264 @@
+"""Export a Stable-Diffusion-1.x-shaped pipeline folder to a bundle a phone can run (docs/bundle.md).
+
+    python -m export.make_bundle --model models/default/student --output out/bundle
+
+The bundle is written beside the output and renamed when it is whole, and only after every program was run and compared
+with the pipeline it came from (out/export/report.json).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from export.joint_graph import trace
+from export.lower import BACKEND, Lowered, lower
+from export.methods import Method, Options, adapter_specs, all_methods
+from export.parity import Parity, ParityError, as_json, check_all, compare, table
+from export.pipeline import Pipeline, load_pipeline
+from export.reference import Reference
+from models import manifest as mf
+from models.adapter import base_weights, initial_tensors
+from models.kv_boundary import UnsupportedModelError, cross_attention_layers
+from models.manifest import BundleError
+from models.strict_json import StrictJsonError, decode
+
+DEFAULT_MODEL = Path("models/default/student")
+DEFAULT_PRIOR = Path("models/default/prior_pack.safetensors")
+DEFAULT_OUTPUT = Path("out/bundle")
+DEFAULT_REPORT = Path("out/export/report.json")
+PRIOR_FILE = "prior/prior.safetensors"
+TOKENIZER_FILES = {"vocab": "tokenizer/vocab.json", "merges": "tokenizer/merges.txt"}
+TOKEN_EMBEDDINGS = "tokenizer/token_embeddings.safetensors"
+
+
+def tensor_spec(tensor: Tensor) -> mf.TensorSpec:
+    return mf.TensorSpec(list(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+
+
+def write_program(method: Method, folder: Path, tensors: dict[str, mf.TensorSpec]) -> tuple[mf.Method, Lowered]:
+    """Trace, lower and write `method`; its inputs and outputs are added to `tensors`."""
+    example = method.example(0)
+    graph = trace(method.function, example)
+    path = f"methods/{method.name}.pte"
+    lowered = lower(graph, example, folder / path)
+    with torch.no_grad():
+        outputs = graph(*example)
+    named = [*zip(method.inputs, example, strict=True), *zip(method.outputs, outputs, strict=True)]
+    for name, tensor in named:
+        spec = tensor_spec(tensor)
+        if tensors.setdefault(name, spec) != spec:
+            raise AssertionError(f"tensor {name} has two shapes")
+    program = mf.Program(path, method.inputs, method.outputs)
+    backward = method.name == "train_step"
+    stage = mf.Stage(method.name, None if backward else program, program if backward else None)
+    return mf.Method([stage]), lowered
+
+
+def write_tokenizer(pipeline: Pipeline, folder: Path) -> None:
+    """CLIPTokenizer's two files, read from tokenizer.json where the pipeline has only that."""
+    source = pipeline.folder / "tokenizer"
+    (folder / "tokenizer").mkdir()
+    vocab, merges = source / "vocab.json", source / "merges.txt"
+    if vocab.exists() and merges.exists():
+        shutil.copyfile(vocab, folder / TOKENIZER_FILES["vocab"])
+        shutil.copyfile(merges, folder / TOKENIZER_FILES["merges"])
+    else:
+        model = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+        text = json.dumps(model["vocab"], ensure_ascii=False)
+        (folder / TOKENIZER_FILES["vocab"]).write_text(text, encoding="utf-8")
+        pairs = [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]]
+        lines = "\n".join(["#version: 0.2", *pairs]) + "\n"
+        (folder / TOKENIZER_FILES["merges"]).write_text(lines, encoding="utf-8")
+    table = pipeline.text_encoder.embeddings.token_embedding.weight.detach()
+    save_file({"token_embeddings": table.contiguous()}, str(folder / TOKEN_EMBEDDINGS))
+
+
+def write_adapters(pipeline: Pipeline, options: Options, folder: Path) -> dict[str, mf.Adapter]:
+    (folder / "adapters").mkdir()
+    base = base_weights(pipeline.unet)
+    adapters = {}
+    for spec in adapter_specs(pipeline, options):
+        initial = f"adapters/{spec.kind}.safetensors"
+        save_file(initial_tensors(spec, base), str(folder / initial))
+        adapters[spec.kind] = mf.Adapter(
+            f"project_kv.{spec.kind}",
+            f"project_kv_vjp.{spec.kind}",
+            spec.rank,
+            initial,
+            [mf.AdapterTensor(name, list(shape)) for name, shape in spec.tensor_shapes().items()],
+        )
+    return adapters
+
+
+def write_prior(pipeline: Pipeline, pack: Path | None, folder: Path) -> mf.Prior:
+    """The prior pack as float32, or a pack of no latents and no classes."""
+    (folder / "prior").mkdir()
+    channels, size = pipeline.vae.config.latent_channels, pipeline.latent_size
+    latents, classes, source = torch.zeros((0, channels, size, size)), {}, ""
+    if pack is not None:
+        try:
+            with safe_open(str(pack), "pt") as file:
+                metadata = file.metadata() or {}
+                latents = file.get_tensor("latents").float()
+        except (SafetensorError, OSError) as error:
+            raise BundleError(f"prior pack {pack}: {error}") from error
+        classes = decode(dict[str, mf.PriorClass], json.loads(metadata.get("classes", "{}")))
+        source = metadata.get("source", "")
+        if tuple(latents.shape[1:]) != (channels, size, size):
+            raise BundleError(f"prior pack {pack}: latents {list(latents.shape)} do not fit this model")
+        for name, entry in classes.items():
+            if any(not 0 <= row < len(latents) for row in entry.latents):
+                raise BundleError(f"prior pack {pack}: class {name!r} names a row it does not have")
+    save_file({"latents": latents.contiguous()}, str(folder / PRIOR_FILE))
+    return mf.Prior(PRIOR_FILE, source, classes)
+
+
+@dataclass
+class Report:
+    """What a build printed and wrote to report.json, by method."""
+
+    lowered: dict[str, Lowered] = field(default_factory=dict)
+    parity: list[Parity] = field(default_factory=list)
+
+    def text(self) -> str:
+        lines = [
+            f"{name:24} {one.bytes / 2**20:7.2f} MB  {one.delegates:2} delegates"
+            + (f", left over: {one.left_over}" if one.left_over else "")
+            for name, one in self.lowered.items()
+        ]
+        return "\n".join([*lines, "", table(self.parity)])
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        programs = {name: asdict(one) for name, one in self.lowered.items()}
+        path.write_text(json.dumps({"programs": programs, **as_json(self.parity)}, indent=1) + "\n")
+
+
+def build(
+    pipeline: Pipeline, options: Options, name: str, prior_pack: Path | None, folder: Path
+) -> tuple[mf.Manifest, Report]:
+    """Write the whole bundle into the empty `folder`, comparing every program with the stock modules as it is made."""
+    (folder / "methods").mkdir()
+    tensors: dict[str, mf.TensorSpec] = {}
+    methods, report = {}, Report()
+    reference = Reference(pipeline, adapter_specs(pipeline, options), options.max_modifier_tokens)
+    with tqdm(all_methods(pipeline, options), total=10, unit="program", disable=None) as progress:
+        for method in progress:
+            progress.set_description(method.name)
+            methods[method.name], report.lowered[method.name] = write_program(method, folder, tensors)
+            program = folder / "methods" / f"{method.name}.pte"
+            report.parity.append(compare(method, program, reference))
+    write_tokenizer(pipeline, folder)
+    tokenizer, text = pipeline.tokenizer, pipeline.text_encoder.config
+    image = mf.Image(
+        pipeline.image_size,
+        pipeline.vae_scale_factor,
+        pipeline.vae.config.latent_channels,
+        pipeline.latent_size,
+        pipeline.vae.config.scaling_factor,
+    )
+    manifest = mf.Manifest(
+        model=mf.Model(name, pipeline.weights_sha256()),
+        backend=BACKEND,
+        image=image,
+        text=mf.Text(
+            pipeline.max_length,
+            text.hidden_size,
+            text.vocab_size,
+            tokenizer.bos_token_id,
+            tokenizer.eos_token_id,
+            tokenizer.pad_token_id,
+            options.max_modifier_tokens,
+            TOKENIZER_FILES["vocab"],
+            TOKENIZER_FILES["merges"],
+            TOKEN_EMBEDDINGS,
+        ),
+        noise=mf.Noise(pipeline.prediction_type, pipeline.betas),
+        batch=options.batch,
+        layers=[mf.Layer(layer.name, layer.channels) for layer in cross_attention_layers(pipeline.unet)],
+        tensors=tensors,
+        methods=methods,
+        adapters=write_adapters(pipeline, options, folder),
+        prior=write_prior(pipeline, prior_pack, folder),
+        recommended=decode(mf.Recommended, pipeline.recommended),
+    )
+    for path in mf.files_in(folder).values():
+        path.chmod(0o644)
+    mf.write(folder, manifest)
+    return manifest, report
+
+
+def install(staging: Path, output: Path, force: bool) -> None:
+    """Put the finished `staging` folder in the place of `output`; an old one is moved away first, then removed."""
+    staging.chmod(0o755)
+    if not output.exists():
+        staging.rename(output)
+        return
+    if not force:
+        raise FileExistsError(f"{output} exists; --force replaces it")
+    old = Path(tempfile.mkdtemp(prefix=f".{output.name}.old.", dir=output.parent))
+    output.rename(old / "bundle")
+    staging.rename(output)
+    shutil.rmtree(old)
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="pipeline folder (diffusers' layout)")
+    parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, help="the bundle's folder")
+    parser.add_argument("--name", default="likeness-default", help="the model's name in the manifest")
+    parser.add_argument("--train-batch", type=int, default=4)
+    parser.add_argument("--denoise-batch", type=int, default=2)
+    parser.add_argument("--text-batch", type=int, default=4)
+    parser.add_argument("--max-modifier-tokens", type=int, default=2)
+    parser.add_argument("--lora-rank", type=int, default=8)
+    parser.add_argument("--prior-pack", type=Path, help=f"safetensors; {DEFAULT_PRIOR} for the default model")
+    parser.add_argument("--report", type=Path, default=DEFAULT_REPORT, help="parity and program figures, JSON")
+    parser.add_argument("--force", action="store_true", help="replace an existing output")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parse_arguments(arguments)
+    prior_pack = args.prior_pack
+    if prior_pack is None and args.model == DEFAULT_MODEL and DEFAULT_PRIOR.exists():
+        prior_pack = DEFAULT_PRIOR
+    if args.output.exists() and not args.force:
+        print(f"{args.output} exists; --force replaces it", file=sys.stderr)
+        return 1
+    options = Options(
+        mf.Batch(args.text_batch, args.train_batch, args.denoise_batch, 1),
+        args.max_modifier_tokens,
+        args.lora_rank,
+    )
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{args.output.name}.", dir=args.output.parent))
+    try:
+        pipeline = load_pipeline(args.model)
+        _, report = build(pipeline, options, args.name, prior_pack, staging)
+        print(report.text())
+        report.write(args.report)
+        check_all(report.parity)
+        install(staging, args.output, args.force)
+    except (BundleError, UnsupportedModelError, ParityError, StrictJsonError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

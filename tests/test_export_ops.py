@@ -1,0 +1,115 @@
+"""The export's operations are PyTorch's own functions, forward and backward, up to float32 rounding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from diffusers.models.activations import GEGLU
+from diffusers.models.embeddings import Timesteps
+from diffusers.models.upsampling import Upsample2D
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.activations import ACT2FN
+
+from export import functional_ops as ops
+from export.exportable import make_exportable, replacement
+from models.attention import attend, causal_mask
+from models.kv_boundary import UnsupportedModelError
+
+# float32 with sums in another order; values and gradients here are of size 1.
+TOLERANCE = {"rtol": 1e-4, "atol": 2e-5}
+
+
+def tensor(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed + sum(shape)))
+
+
+def compare(actual: Callable[..., Tensor], expected: Callable[..., Tensor], *inputs: Tensor) -> None:
+    """Values and the gradients of every input under a random output gradient."""
+    results = []
+    for function in (actual, expected):
+        leaves = [x.clone().requires_grad_() for x in inputs]
+        out = function(*leaves)
+        results.append((out, *torch.autograd.grad(out, leaves, tensor(*out.shape, seed=9))))
+    for a, e in zip(*results, strict=True):
+        torch.testing.assert_close(a, e, **TOLERANCE)
+
+
+@pytest.mark.parametrize("shape", [(2, 12, 5, 3), (1, 12, 1, 1), (3, 12, 7)], ids=str)
+@pytest.mark.parametrize("groups", [1, 4, 12])
+def test_group_norm(shape: tuple[int, ...], groups: int) -> None:
+    if math.prod(shape) // shape[0] // groups < 2:
+        pytest.skip("a group of one number has no variance")
+    norm = nn.GroupNorm(groups, 12, eps=1e-5)
+    norm.weight.data, norm.bias.data = tensor(12, seed=1), tensor(12, seed=2)
+    compare(replacement(norm), norm, tensor(*shape) * 3 + 5)
+
+
+def test_layer_norm() -> None:
+    norm = nn.LayerNorm(24)
+    norm.weight.data, norm.bias.data = tensor(24, seed=1), tensor(24, seed=2)
+    compare(replacement(norm), norm, tensor(2, 5, 24) * 3 + 5)
+
+
+@pytest.mark.parametrize(
+    "module", [nn.SiLU(), nn.GELU(), ACT2FN["quick_gelu"], ACT2FN["gelu"]], ids=lambda m: type(m).__name__
+)
+def test_activations(module: nn.Module) -> None:
+    compare(replacement(module), module, torch.linspace(-12, 12, 4001).reshape(1, -1))
+
+
+def test_gelu_derivative_against_float64() -> None:
+    """Within 1e-6 everywhere: zero, subnormals, both tails (the sum of two float32 terms of size up to 1.13)."""
+    x = torch.cat([torch.linspace(-30, 30, 60001), torch.tensor([0.0, -0.0, 1e-20, -1e-20, 1e-30, -1e-38, 1e-42])])
+    wide = x.double()
+    exact = 0.5 * torch.erfc(-wide / math.sqrt(2)) + wide * torch.exp(-wide * wide / 2) / math.sqrt(2 * math.pi)
+    assert (ops.gelu_derivative(x).double() - exact).abs().max() < 1e-6
+
+
+def test_geglu() -> None:
+    module = GEGLU(12, 20)
+    compare(replacement(module), module, tensor(2, 5, 12))
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["probabilities kept", "computed again"])
+@pytest.mark.parametrize("masked", [True, False], ids=["causal", "open"])
+def test_attention(masked: bool, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ops, "KEEP_PROBABILITIES_BYTES", 1 << 20 if kept else 0)
+    mask = causal_mask(7) if masked else None
+    keys = 7 if masked else 5
+    compare(
+        lambda q, k, v: ops.attend(q, k, v, 3, mask),
+        lambda q, k, v: attend(q, k, v, 3, mask),
+        *(tensor(2, length, 12, seed=i) for i, length in enumerate((7, keys, keys))),
+    )
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (8, 8)], ids=str)
+def test_upsample_is_one_transposed_convolution(size: tuple[int, int]) -> None:
+    module = Upsample2D(6, use_conv=True, out_channels=4)
+    compare(replacement(module), module, tensor(2, 6, *size))
+
+
+@pytest.mark.parametrize("flip", [True, False])
+@pytest.mark.parametrize("shift", [0, 1])
+def test_timesteps(flip: bool, shift: int) -> None:
+    module = Timesteps(32, flip, shift)
+    t = torch.tensor([0.0, 1.0, 500.0, 999.0])
+    # The angle itself is rounded: 999 · 2^-24 is 6e-5.
+    torch.testing.assert_close(replacement(module)(t), module(t), rtol=0, atol=1e-4)
+
+
+def test_unsupported_upsampler_is_named() -> None:
+    with pytest.raises(UnsupportedModelError, match="upsampler"):
+        make_exportable(nn.Sequential(Upsample2D(6, use_conv_transpose=True)))
+
+
+def test_only_known_modules_are_replaced() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU(), nn.Linear(1, 1))
+    kinds = [type(child) for child in model]
+    assert [type(child) for child in make_exportable(model)] == kinds
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert functional.relu(torch.ones(1)) == 1
