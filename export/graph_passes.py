@@ -49,6 +49,17 @@ def clean_up(module: GraphModule) -> GraphModule:
     return GraphModule(used, module.graph)
 
 
+def check_outputs(module: GraphModule) -> None:
+    """Raise ValueError where an output only aliases an input or another output: ExecuTorch would never write it."""
+    (output,) = (node for node in module.graph.nodes if node.op == "output")
+    sources = [_source(node) for node in output.all_input_nodes]
+    for node, source in zip(output.all_input_nodes, sources, strict=True):
+        if source.op == "placeholder":
+            raise ValueError(f"output {node} is the input {source}: ExecuTorch would never write it")
+    if len(set(sources)) != len(output.args[0]):
+        raise ValueError("an output occurs twice: ExecuTorch would write it once")
+
+
 def value(node: Any) -> Any:
     return node.meta["val"] if isinstance(node, Node) else node
 

@@ -15,7 +15,7 @@ from torch._decomp import core_aten_decompositions
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from export.graph_passes import clean_up
+from export.graph_passes import check_outputs, clean_up
 
 aten = torch.ops.aten
 
@@ -56,13 +56,11 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
 
 
 def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModule:
-    """`function(*inputs)` as a cleaned graph. Its outputs are contiguous and never alias an input."""
+    """`function(*inputs)` as a cleaned graph. Its outputs are contiguous; one that is an input is a ValueError."""
 
     def separate(*args: Tensor) -> tuple[Tensor, ...]:
         out = function(*args)
         out = (out,) if isinstance(out, Tensor) else tuple(out)
-        if any(x is y for x in out for y in args):
-            raise ValueError("an output is an input: ExecuTorch would never write it")
         return tuple(x.contiguous() for x in out)
 
     with torch.no_grad():
@@ -72,7 +70,9 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModule
             tracing_mode="fake",
             _allow_non_fake_inputs=True,
         )(*inputs)
-    return clean_up(traced)
+    cleaned = clean_up(traced)
+    check_outputs(cleaned)
+    return cleaned
 
 
 def vjp(

@@ -114,7 +114,10 @@ def write_prior(pipeline: Pipeline, pack: Path | None, folder: Path) -> mf.Prior
                 latents = file.get_tensor("latents").float()
         except (SafetensorError, OSError) as error:
             raise BundleError(f"prior pack {pack}: {error}") from error
-        classes = decode(dict[str, mf.PriorClass], json.loads(metadata.get("classes", "{}")))
+        try:
+            classes = decode(dict[str, mf.PriorClass], json.loads(metadata.get("classes", "{}")))
+        except (StrictJsonError, json.JSONDecodeError) as error:
+            raise BundleError(f"prior pack {pack}: classes: {error}") from error
         source = metadata.get("source", "")
         if tuple(latents.shape[1:]) != (channels, size, size):
             raise BundleError(f"prior pack {pack}: latents {list(latents.shape)} do not fit this model")
@@ -192,7 +195,7 @@ def build(
         methods=methods,
         adapters=write_adapters(pipeline, options, folder),
         prior=write_prior(pipeline, prior_pack, folder),
-        recommended=decode(mf.Recommended, pipeline.recommended),
+        recommended=pipeline.recommended,
     )
     for path in mf.files_in(folder).values():
         path.chmod(0o644)
@@ -200,18 +203,27 @@ def build(
     return manifest, report
 
 
-def install(staging: Path, output: Path, force: bool) -> None:
+def install(staging: Path, output: Path) -> None:
     """Put the finished `staging` folder in the place of `output`; an old one is moved away first, then removed."""
     staging.chmod(0o755)
     if not output.exists():
         staging.rename(output)
         return
-    if not force:
-        raise FileExistsError(f"{output} exists; --force replaces it")
     old = Path(tempfile.mkdtemp(prefix=f".{output.name}.old.", dir=output.parent))
     output.rename(old / "bundle")
     staging.rename(output)
     shutil.rmtree(old)
+
+
+def objection(output: Path, force: bool) -> str | None:
+    """Why `output` must not be written, or None. --force replaces a bundle, never a folder of something else."""
+    if not output.exists():
+        return None
+    if not force:
+        return f"{output} exists; --force replaces it"
+    if not output.is_dir() or (any(output.iterdir()) and not (output / mf.FILE_NAME).exists()):
+        return f"{output} exists and is no bundle; it is not replaced"
+    return None
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -235,8 +247,9 @@ def main(arguments: list[str] | None = None) -> int:
     prior_pack = args.prior_pack
     if prior_pack is None and args.model == DEFAULT_MODEL and DEFAULT_PRIOR.exists():
         prior_pack = DEFAULT_PRIOR
-    if args.output.exists() and not args.force:
-        print(f"{args.output} exists; --force replaces it", file=sys.stderr)
+    problem = objection(args.output, args.force)
+    if problem:
+        print(f"error: {problem}", file=sys.stderr)
         return 1
     options = Options(
         mf.Batch(args.text_batch, args.train_batch, args.denoise_batch, 1),
@@ -251,8 +264,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(report.text())
         report.write(args.report)
         check_all(report.parity)
-        install(staging, args.output, args.force)
-    except (BundleError, UnsupportedModelError, ParityError, StrictJsonError, OSError) as error:
+        install(staging, args.output)
+    except (BundleError, UnsupportedModelError, ParityError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     finally:

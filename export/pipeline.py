@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from models.kv_boundary import UnsupportedModelError, check_supported
-from models.manifest import PREDICTION_TYPES
+from models.manifest import PREDICTION_TYPES, BundleError, Recommended
+from models.strict_json import StrictJsonError, decode
 from models.weights_hash import weights_sha256
 
 PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
@@ -29,7 +29,7 @@ class Pipeline:
     unet: UNet2DConditionModel
     betas: list[float]
     prediction_type: str
-    recommended: dict[str, Any]
+    recommended: Recommended
 
     @property
     def vae_scale_factor(self) -> int:
@@ -61,8 +61,6 @@ def load_pipeline(folder: Path) -> Pipeline:
     unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet").float().eval()
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
     scheduler = DDPMScheduler.from_pretrained(folder, subfolder="scheduler")
-    recommended_file = folder / "recommended.json"
-    recommended = json.loads(recommended_file.read_text()) if recommended_file.exists() else {}
     pipeline = Pipeline(
         folder,
         vae,
@@ -71,10 +69,20 @@ def load_pipeline(folder: Path) -> Pipeline:
         unet,
         torch.as_tensor(scheduler.betas).double().tolist(),
         scheduler.config.prediction_type,
-        {"training": {}, "sampling": {}, **recommended},
+        read_recommended(folder / "recommended.json"),
     )
     _check(pipeline)
     return pipeline
+
+
+def read_recommended(path: Path) -> Recommended:
+    """The model's recommended settings, `training` and `sampling`; none where the file is not there."""
+    if not path.exists():
+        return Recommended({}, {})
+    try:
+        return decode(Recommended, {"training": {}, "sampling": {}, **json.loads(path.read_text(encoding="utf-8"))})
+    except (StrictJsonError, ValueError, TypeError) as error:
+        raise BundleError(f"{path}: {error}") from error
 
 
 def _check(pipeline: Pipeline) -> None:
@@ -94,6 +102,9 @@ def _check(pipeline: Pipeline) -> None:
         raise UnsupportedModelError("an autoencoder with a shift factor is not supported")
     if pipeline.latent_size % 2 ** (len(unet.block_out_channels) - 1):
         raise UnsupportedModelError("the latent size is not divisible by the UNet's downsampling")
+    for token in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        if getattr(pipeline.tokenizer, token) is None:
+            raise UnsupportedModelError(f"the tokenizer has no {token}")
     if len(pipeline.tokenizer) > text.vocab_size:
         raise UnsupportedModelError(
             f"the tokenizer has {len(pipeline.tokenizer)} tokens, the text encoder {text.vocab_size}"

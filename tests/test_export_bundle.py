@@ -193,6 +193,14 @@ def test_an_existing_output_is_kept_without_force(bundle: Path, capsys: pytest.C
     assert (bundle / "manifest.json").read_bytes() == before
 
 
+def test_force_never_replaces_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
+    assert make_bundle.main(["--model", "nowhere", "--output", str(tmp_path / "photos"), "--force"]) == 1
+    assert "is no bundle" in capsys.readouterr().err
+    assert (tmp_path / "photos" / "cat.jpg").exists()
+
+
 def parity(error: float = 1e-6, cosine: float = 1.0, psnr: float = 90.0) -> Parity:
     return Parity("denoise", error, cosine, psnr, "out")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -49,10 +52,20 @@ def test_joint_graph_of_a_unet(linear: bool) -> None:
     assert held < 2.5 * weights  # a copy for each direction; anything more was left behind by tracing
 
 
-def test_an_output_that_is_an_input_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x, y: (x * y, x), "is the input"),
+        (lambda x, y: (x * y, y.view(2, 1).detach()), "is the input"),
+        (lambda x, y: vjp(lambda a: a + 1.0, [x], [0], [y]), "is the input"),
+        (lambda x, y: (x * y,) * 2, "occurs twice"),
+    ],
+    ids=["input", "view of an input", "gradient handed through", "twice"],
+)
+def test_outputs_that_alias_are_refused(function: Callable[..., Any], message: str) -> None:
     """ExecuTorch would never write such an output."""
-    with pytest.raises(ValueError, match="an output is an input"):
-        trace(lambda x, y: (x * y, x), [torch.ones(2), torch.ones(2)])
+    with pytest.raises(ValueError, match=message):
+        trace(function, [torch.ones(2), torch.ones(2)])
 
 
 def test_constants_are_folded_and_scalars_are_floats() -> None:
