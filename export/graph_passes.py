@@ -82,7 +82,8 @@ def constant_of(module: GraphModule, node: Node) -> Tensor:
 def new_constant(module: GraphModule, tensor: Tensor) -> Node:
     """A new buffer, read where the graph's insertion point is."""
     name = f"constant_{len(module._buffers)}"
-    module.register_buffer(name, tensor.detach().contiguous())
+    # A copy of its own: the lowering writes a view's whole storage, from its start.
+    module.register_buffer(name, tensor.detach().clone(memory_format=torch.contiguous_format))
     node = module.graph.get_attr(name)
     node.meta["val"] = torch.empty_like(tensor, device="meta")
     return node
