@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from device_runtime import library as c
+from device_runtime.errors import BusyError
 
 if TYPE_CHECKING:
     from device_runtime.engine import Engine
@@ -206,4 +207,8 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except BusyError:
+            if error is None:  # otherwise that one is the news
+                raise

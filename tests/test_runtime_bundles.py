@@ -29,7 +29,7 @@ def open_error(folder: Path, **options: object) -> LikenessError:
 
 def test_the_bundle_opens(tiny_bundle):
     with Engine(tiny_bundle.bundle) as engine:
-        assert engine.image_size == 64
+        assert engine.image_size == 32
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_bundle_opens(tiny_bundle):
         ("batch/train", 1.5, "whole number"),
         ("batch/train", True, "whole number"),
         ("batch/train", 3, "train_step"),
-        ("image/size", 65, "fit together"),
+        ("image/size", 33, "fit together"),
         ("image/scaling_factor", 0, "above 0"),
         ("image/latent_channels", 1 << 30, "not between"),
         ("text/vocab", "../secrets", "plain path"),

@@ -44,7 +44,7 @@ def test_photos_to_pictures(tiny_bundle, personalize, tmp_path, capsys):
     adapter = ["--adapter", str(tmp_path / "a.safetensors")]
     prompt = ["--prompt", f"a {TOKEN} dog", "--seed", "1", "--steps", "2"]
     assert cli.main(["generate", *bundle, *adapter, *prompt, "--count", "3", "--output", str(tmp_path / "s.png")]) == 0
-    assert Image.open(tmp_path / "s.png").size == (128, 128)
+    assert Image.open(tmp_path / "s.png").size == (64, 64)
     assert cli.main(["generate", *bundle, *prompt, "--count", "2", "--output", str(tmp_path / "out")]) == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["a-my-dog-dog-seed1-0.png", "a-my-dog-dog-seed1-1.png"]
@@ -55,7 +55,7 @@ def test_photos_to_pictures(tiny_bundle, personalize, tmp_path, capsys):
     assert alone["modifier_tokens"] == [TOKEN]
     assert alone["tensors"]["modifier_embeddings"] == {"dtype": "F32", "shape": [1, 32]}
     assert cli.main(["info", *bundle]) == 0
-    assert json.loads(capsys.readouterr().out)["image_size"] == 64
+    assert json.loads(capsys.readouterr().out)["image_size"] == 32
 
 
 def test_bad_photos_are_named_and_skipped(personalize, photos, capsys):

@@ -74,7 +74,7 @@ def test_equal_seeds_equal_pictures_whatever_their_number(engine):
     one = engine.generate(PROMPT, seed=3, steps=3)
     three = engine.generate(PROMPT, seed=3, steps=3, count=3)
     np.testing.assert_array_equal(one[0], three[0])
-    assert three.shape == (3, 64, 64, 3)
+    assert three.shape == (3, 32, 32, 3)
     assert not np.array_equal(three[0], three[1])
     assert not np.array_equal(one, engine.generate(PROMPT, seed=4, steps=3))
 
@@ -172,7 +172,7 @@ def test_objects_close_in_any_order(tiny_bundle, adapter_path):
 
 def test_encode_decode_is_the_autoencoder(engine, tiny_bundle):
     vae = AutoencoderKL.from_pretrained(tiny_bundle.model / "vae").eval()
-    pixels = photo(1, 64, 64)
+    pixels = photo(1, 32, 32)
     with torch.no_grad():
         x = torch.tensor(pixels).permute(2, 0, 1)[None] / 127.5 - 1
         y = vae.decode(vae.encode(x).latent_dist.mean).sample[0]
@@ -185,7 +185,7 @@ def test_trim_and_info(engine):
     engine.trim()
     np.testing.assert_array_equal(engine.generate(PROMPT, steps=2), before)
     info = engine.info
-    assert info["image_size"] == engine.image_size == 64
+    assert info["image_size"] == engine.image_size == 32
     assert set(info["adapter_kinds"]) == {"full", "lora"}
     assert info["prior_classes"] == ["cat", "dog"]
     assert info["max_prompt_tokens"] == 22

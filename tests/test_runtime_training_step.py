@@ -229,22 +229,22 @@ def test_views_are_the_autoencoders(engine, tiny_bundle, testing_library, tmp_pa
     for view in range(4):
         pixels = np.ascontiguousarray(photo(view % 2))
         height, width, _ = pixels.shape
-        square = np.zeros((3, 70, 70), np.float32)
+        square = np.zeros((3, 48, 48), np.float32)
         assert not testing_library.lkt_centre_square_from_photo(
             pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8)),
             width,
             height,
             3,
             ctypes.c_size_t(3 * width),
-            70,
+            48,
             2,
             square.ctypes.data_as(pointer),
         )
-        picture, mask = np.zeros((1, 3, 64, 64), np.float32), np.zeros((8, 8), np.float32)
+        picture, mask = np.zeros((1, 3, 32, 32), np.float32), np.zeros((8, 8), np.float32)
         prefix, flipped = ctypes.create_string_buffer(32), ctypes.c_int()
         assert not testing_library.lkt_augment(
             square.ctypes.data_as(pointer),
-            *(70, 70, 64, 8, 1, 1, ctypes.c_uint64(11), ctypes.c_uint32(view)),
+            *(48, 48, 32, 4, 1, 1, ctypes.c_uint64(11), ctypes.c_uint32(view)),
             picture.ctypes.data_as(pointer),
             mask.ctypes.data_as(pointer),
             prefix,

@@ -27,7 +27,7 @@ class TinyBundle:
 
 
 def make_model(folder: Path) -> None:
-    """64 pixels, 8 x 8 latents, three cross-attentions; the tokenizer is sd_shaped's."""
+    """32 pixels, 8 x 8 latents, three cross-attentions; the tokenizer is sd_shaped's."""
     from tests import sd_shaped
 
     sd_shaped.save_pipeline(
@@ -42,7 +42,13 @@ def make_model(folder: Path) -> None:
             attention_head_dim=2,
             norm_num_groups=8,
         ),
-        vae=sd_shaped.make_autoencoder(block_out_channels=(8, 8, 8, 8), sample_size=64, norm_num_groups=4),
+        vae=sd_shaped.make_autoencoder(
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            block_out_channels=(8, 8, 16),
+            sample_size=32,
+            norm_num_groups=4,
+        ),
         text_encoder=sd_shaped.make_text_encoder(
             hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2
         ),
@@ -62,6 +68,7 @@ def ensure(output: Path = DEFAULT_OUTPUT) -> TinyBundle:
         shutil.rmtree(tiny.model, ignore_errors=True)
         make_model(tiny.model)
         arguments = ["--model", str(tiny.model), "--output", str(tiny.bundle), "--name", "tiny", "--lora-rank", "4"]
+        arguments += ["--report", str(output / "report.json")]
         pack = next(output.glob("model/**/prior_pack.safetensors"))
         if make_bundle.main([*arguments, "--prior-pack", str(pack), "--force"]) != 0:
             raise RuntimeError("the tiny bundle could not be exported")
