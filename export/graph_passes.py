@@ -28,7 +28,6 @@ VIEWS = {
     aten.unsqueeze.default,
 }
 ARITHMETIC = {aten.mul.Tensor, aten.add.Tensor, aten.sub.Tensor, aten.div.Tensor}
-SMALL_CONSTANT = 65536
 
 
 def clean_up(module: GraphModule) -> GraphModule:
@@ -210,10 +209,14 @@ def float_scalars(module: GraphModule) -> None:
 
 
 def separate_constants(module: GraphModule) -> None:
-    """Small constants get a copy for each use: XNNPACK's layout pass wants one layout for all uses of a constant."""
+    """4-D constants get a copy for each use.
+
+    XNNPACK's layout pass wants one layout for all uses of a constant, and stores a weight once, in the layout of the
+    first convolution that reads it: a transposed convolution by the same weight would read it wrongly, without an error.
+    """
     for node in [node for node in module.graph.nodes if is_constant(node)]:
         tensor = constant_of(module, node)
-        if tensor.ndim != 4 or tensor.numel() > SMALL_CONSTANT:
+        if tensor.ndim != 4:
             continue
         for user in list(node.users)[1:]:
             with module.graph.inserting_before(user):

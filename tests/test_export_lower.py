@@ -27,8 +27,9 @@ def parts(model: nn.Module) -> Iterator[Part]:
     block = transformer.transformer_blocks[0]
     yield "group norm", lambda x, *_: down[0].resnets[0].norm1(x)
     yield "resnet", lambda x, temb, *_: down[0].resnets[0](x, temb)
+    yield "wide resnet", lambda x, temb, *_: down[1].resnets[0](x, temb)
     yield "downsample", lambda x, *_: down[0].downsamplers[0](x)
-    yield "upsample", lambda x, *_: up[0].upsamplers[0](torch.cat([x, x], 1))
+    yield "upsample", lambda x, *_: up[0].upsamplers[0](torch.cat([x] * 8, 1))
     yield "layer norm", lambda x, temb, t, tokens: block.norm1(tokens)
     yield "self-attention", lambda x, temb, t, tokens: block.attn1(tokens)
     yield "feed-forward", lambda x, temb, t, tokens: block.ff(tokens)
@@ -39,7 +40,7 @@ def parts(model: nn.Module) -> Iterator[Part]:
 @pytest.mark.parametrize("linear", [False, True], ids=["conv projection", "linear projection"])
 def test_layers_forward_and_backward(tmp_path: Path, linear: bool) -> None:
     """All layers in one program, with the gradient of the image and of the tokens through each."""
-    unet = small_unet(use_linear_projection=linear)
+    unet = small_unet(use_linear_projection=linear, block_out_channels=(16, 128))
     stock = dict(parts(KVBoundaryUNet(unet).unet))
     export = dict(parts(make_exportable(KVBoundaryUNet(unet, ops.attend)).unet))
     generator = torch.Generator().manual_seed(0)
