@@ -15,7 +15,7 @@ export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv core demo test test-fast lint format export data autoencoder latents teacher distill ship \
+.PHONY: help venv core demo tiny-bundle test test-fast lint format export data autoencoder latents teacher distill ship \
         evaluate evaluate-personalization bench test-kill fuzz clean
 
 help:  ## Show this list
@@ -39,11 +39,20 @@ core: $(STAMP)  ## Build the C++ core (build/device_runtime)
 demo: core  ## Photos in, personalized pictures out: out/demo/sheet.png (PHOTOS=dir CLASS=dog for your own)
 	$(PY) -m server_distill.demo --output out/demo $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(CLASS),--class-name '$(CLASS)')
 
-test: core lint  ## Every test, slow ones too
-	$(PY) -m pytest tests
+# The exporter's ExecuTorch (a Python extension) and the core's (a shared library) are two copies of one library and must not
+# meet in a process: the tests' bundle is made beforehand, and the exporter's tests run apart.
+EXPORT_TESTS := $(wildcard tests/test_export_*.py)
 
-test-fast: core  ## The tests that take seconds
-	$(PY) -m pytest tests -m 'not slow'
+tiny-bundle: core
+	$(PY) -m tests.tiny_bundle
+
+test: tiny-bundle lint  ## Every test, slow ones too
+	$(PY) -m pytest $(EXPORT_TESTS)
+	$(PY) -m pytest tests $(EXPORT_TESTS:%=--ignore=%)
+
+test-fast: tiny-bundle  ## The tests that take seconds
+	$(PY) -m pytest $(EXPORT_TESTS) -m 'not slow'
+	$(PY) -m pytest tests $(EXPORT_TESTS:%=--ignore=%) -m 'not slow'
 
 lint: $(STAMP)  ## ruff, mypy and clang-format
 	$(VENV)/bin/ruff check .
