@@ -212,7 +212,7 @@ def separate_constants(module: GraphModule) -> None:
     """4-D constants get a copy for each use.
 
     XNNPACK's layout pass wants one layout for all uses of a constant, and stores a weight once, in the layout of the
-    first convolution that reads it: a transposed convolution by the same weight would read it wrongly, without an error.
+    first convolution that reads it: a transposed convolution by the same weight would read it wrongly, and silently.
     """
     for node in [node for node in module.graph.nodes if is_constant(node)]:
         tensor = constant_of(module, node)
