@@ -70,7 +70,7 @@ def test_the_bundle_opens(tiny_bundle):
         ("tensors/token_ids/dtype", "float32", "token_ids"),
         ("adapters", {}, "empty"),
         ("adapters/full/tensors", [], "empty"),
-        ("prior/classes/dog/latents", [100000], "100000"),
+        ("prior/classes/dog", {"latents": [100000], "captions": ["a dog"]}, "100000"),
         ("prior/classes/dog/captions", [], "as many captions"),
         ("model/weights_sha256", "xyz", "hexadecimal"),
         ("recommended/training", {"steps": "many"}, r"recommended\.training\.steps is not a whole number"),
