@@ -7,8 +7,8 @@
 
 namespace likeness {
 
-// In quotes, cut at `limit` characters, everything outside printable ASCII replaced by '?'. A tensor
-// of a deep network has a name of some hundred characters, which must stay whole.
+// In quotes, cut at `limit` characters, everything outside printable ASCII replaced by '?'. A
+// tensor of a deep network has a name of some hundred characters, which must stay whole.
 inline std::string printable(std::string_view text, std::size_t limit = 160) {
   std::string shown = "\"";
   for (char c : text.substr(0, limit)) shown.push_back(c >= 0x20 && c < 0x7F ? c : '?');
