@@ -2,13 +2,14 @@
 
     python -m tests.tiny_bundle --output build/tiny_bundle
 
-The folder holds `model/` (a pipeline as diffusers saves it) and `bundle/`. It is built once and kept.
+The folder holds `model/` (a pipeline as diffusers saves it) and `bundle/`. It is built again when the exporter changes.
 """
 
 from __future__ import annotations
 
 import argparse
 import fcntl
+import hashlib
 import shutil
 import sys
 from dataclasses import dataclass
@@ -55,16 +56,27 @@ def make_model(folder: Path) -> None:
     )
 
 
-def ensure(output: Path = DEFAULT_OUTPUT) -> TinyBundle:
-    """The bundle, built where it is missing. Two processes do not build it twice."""
-    from export import make_bundle
+def source_hash() -> str:
+    """Of every file that decides what the bundle holds: one made by older code is made again."""
+    sources = [*REPOSITORY.glob("export/*.py"), *REPOSITORY.glob("models/*.py")]
+    sources += [REPOSITORY / "tests" / "sd_shaped.py", Path(__file__)]
+    digest = hashlib.sha256()
+    for path in sorted(sources):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
+
+def ensure(output: Path = DEFAULT_OUTPUT) -> TinyBundle:
+    """The bundle, built where it is missing or out of date. Two processes do not build it twice."""
     tiny = TinyBundle(output / "model" / "student", output / "bundle")
     output.mkdir(parents=True, exist_ok=True)
     with open(output / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (tiny.bundle / "manifest.json").exists():
+        stamp, sources = output / "sources.sha256", source_hash()
+        if (tiny.bundle / "manifest.json").exists() and stamp.exists() and stamp.read_text() == sources:
             return tiny
+        from export import make_bundle
+
         shutil.rmtree(tiny.model, ignore_errors=True)
         make_model(tiny.model)
         arguments = ["--model", str(tiny.model), "--output", str(tiny.bundle), "--name", "tiny", "--lora-rank", "4"]
@@ -72,6 +84,7 @@ def ensure(output: Path = DEFAULT_OUTPUT) -> TinyBundle:
         pack = next(output.glob("model/**/prior_pack.safetensors"))
         if make_bundle.main([*arguments, "--prior-pack", str(pack), "--force"]) != 0:
             raise RuntimeError("the tiny bundle could not be exported")
+        stamp.write_text(sources)
     return tiny
 
 
