@@ -47,8 +47,8 @@ def _build_lock(directory: Path) -> Iterator[None]:
         yield
 
 
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(command: list[str], cwd: Path | None = None) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
     if done.returncode != 0:
         raise RuntimeError(
             f"{' '.join(command)} failed:\n{done.stdout[-6000:]}{done.stderr[-6000:]}"
@@ -90,7 +90,11 @@ def runtime_library() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(runtime_library: Path) -> TinyBundle:
-    """A very small model and its bundle, exported once into build/ and kept (minutes the first time)."""
+    """A very small model and its bundle, exported into build/ and kept (minutes the first time).
+
+    In a process of its own: the exporter's ExecuTorch and the core's are two copies of one library.
+    """
+    _run([sys.executable, "-m", "tests.tiny_bundle"], cwd=REPOSITORY)
     return ensure()
 
 
