@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from executorch.backends.xnnpack import xnnpack_preprocess
@@ -22,6 +23,7 @@ from executorch.exir.lowered_backend_module import LoweredBackendModule
 from executorch.exir.passes import MemoryPlanningPass
 from torch import Tensor
 from torch.fx import GraphModule
+from torch.fx.traceback import NodeSource
 
 BACKEND = "executorch-xnnpack"
 
@@ -47,6 +49,12 @@ class _NeededPasses(XNNPACKPassManager):
         return super().transform()
 
 
+def _no_ancestry(self: NodeSource, *_: object, **__: object) -> None:
+    """In place of NodeSource(): the record of what a node came of is copied whole at every pass, and unused here."""
+    self.pass_name, self.action, self.node_info, self.from_node = "", [], None, []
+    self._action_string = self._dict = None
+
+
 @dataclass(frozen=True)
 class Lowered:
     """What a program is made of: delegates, and the operations left to ExecuTorch's own kernels."""
@@ -58,17 +66,20 @@ class Lowered:
 
 @contextlib.contextmanager
 def _lowering() -> Iterator[None]:
-    """Without the passes no graph here needs, and without warnings about lowering's own internals."""
-    previous, manager = logging.root.manager.disable, xnnpack_preprocess.XNNPACKPassManager
-    xnnpack_preprocess.XNNPACKPassManager = _NeededPasses
+    """Without passes and records that no graph here needs, and without warnings about lowering's own internals."""
+    previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            mock.patch.object(xnnpack_preprocess, "XNNPACKPassManager", _NeededPasses),
+            mock.patch.object(NodeSource, "__init__", _no_ancestry),
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(previous)
-        xnnpack_preprocess.XNNPACKPassManager = manager
 
 
 def _shapes_only(module: GraphModule) -> None:

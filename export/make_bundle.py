@@ -10,24 +10,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
-from tqdm import tqdm
 
-from export.joint_graph import trace
-from export.lower import BACKEND, Lowered, lower
-from export.methods import Method, Options, adapter_specs, all_methods
-from export.parity import Parity, ParityError, as_json, check_all, compare, table
+from export.lower import BACKEND
+from export.methods import Options, adapter_specs, all_methods
+from export.parity import Parity, ParityError, as_json, check_all, table
 from export.pipeline import Pipeline, load_pipeline
-from export.reference import Reference
+from export.programs import Program, add_tensors, make_programs
 from models import manifest as mf
 from models.adapter import base_weights, initial_tensors
 from models.kv_boundary import UnsupportedModelError, cross_attention_layers
@@ -41,29 +39,6 @@ DEFAULT_REPORT = Path("out/export/report.json")
 PRIOR_FILE = "prior/prior.safetensors"
 TOKENIZER_FILES = {"vocab": "tokenizer/vocab.json", "merges": "tokenizer/merges.txt"}
 TOKEN_EMBEDDINGS = "tokenizer/token_embeddings.safetensors"
-
-
-def tensor_spec(tensor: Tensor) -> mf.TensorSpec:
-    return mf.TensorSpec(list(tensor.shape), str(tensor.dtype).removeprefix("torch."))
-
-
-def write_program(method: Method, folder: Path, tensors: dict[str, mf.TensorSpec]) -> tuple[mf.Method, Lowered]:
-    """Trace, lower and write `method`; its inputs and outputs are added to `tensors`."""
-    example = method.example(0)
-    graph = trace(method.function, example)
-    path = f"methods/{method.name}.pte"
-    lowered = lower(graph, example, folder / path)
-    with torch.no_grad():
-        outputs = graph(*example)
-    named = [*zip(method.inputs, example, strict=True), *zip(method.outputs, outputs, strict=True)]
-    for name, tensor in named:
-        spec = tensor_spec(tensor)
-        if tensors.setdefault(name, spec) != spec:
-            raise AssertionError(f"tensor {name} has two shapes")
-    program = mf.Program(path, method.inputs, method.outputs)
-    backward = method.name == "train_step"
-    stage = mf.Stage(method.name, None if backward else program, program if backward else None)
-    return mf.Method([stage]), lowered
 
 
 def write_tokenizer(pipeline: Pipeline, folder: Path) -> None:
@@ -128,41 +103,35 @@ def write_prior(pipeline: Pipeline, pack: Path | None, folder: Path) -> mf.Prior
     return mf.Prior(PRIOR_FILE, source, classes)
 
 
-@dataclass
-class Report:
-    """What a build printed and wrote to report.json, by method."""
+def parities(programs: dict[str, Program]) -> list[Parity]:
+    return [program.parity for program in programs.values()]
 
-    lowered: dict[str, Lowered] = field(default_factory=dict)
-    parity: list[Parity] = field(default_factory=list)
 
-    def text(self) -> str:
-        lines = [
-            f"{name:24} {one.bytes / 2**20:7.2f} MB  {one.delegates:2} delegates"
-            + (f", left over: {one.left_over}" if one.left_over else "")
-            for name, one in self.lowered.items()
-        ]
-        return "\n".join([*lines, "", table(self.parity)])
+def text_report(programs: dict[str, Program]) -> str:
+    """What the programs are made of and how exact they are, a line a method."""
+    lines = [
+        f"{name:24} {one.lowered.bytes / 2**20:7.2f} MB  {one.lowered.delegates:2} delegates"
+        + (f", left over: {one.lowered.left_over}" if one.lowered.left_over else "")
+        for name, one in programs.items()
+    ]
+    return "\n".join([*lines, "", table(parities(programs))])
 
-    def write(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        programs = {name: asdict(one) for name, one in self.lowered.items()}
-        path.write_text(json.dumps({"programs": programs, **as_json(self.parity)}, indent=1) + "\n")
+
+def write_report(programs: dict[str, Program], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lowered = {name: asdict(program.lowered) for name, program in programs.items()}
+    path.write_text(json.dumps({"programs": lowered, **as_json(parities(programs))}, indent=1) + "\n")
 
 
 def build(
-    pipeline: Pipeline, options: Options, name: str, prior_pack: Path | None, folder: Path
-) -> tuple[mf.Manifest, Report]:
-    """Write the whole bundle into the empty `folder`, comparing every program with the stock modules as it is made."""
-    (folder / "methods").mkdir()
+    pipeline: Pipeline, options: Options, name: str, prior_pack: Path | None, folder: Path, jobs: int
+) -> dict[str, Program]:
+    """Write the whole bundle into the empty `folder`, every program compared with the stock modules."""
+    names = [method.name for method in all_methods(pipeline, options)]
+    programs = make_programs(pipeline.folder, options, names, folder, jobs)
     tensors: dict[str, mf.TensorSpec] = {}
-    methods, report = {}, Report()
-    reference = Reference(pipeline, adapter_specs(pipeline, options), options.max_modifier_tokens)
-    with tqdm(all_methods(pipeline, options), total=10, unit="program", disable=None) as progress:
-        for method in progress:
-            progress.set_description(method.name)
-            methods[method.name], report.lowered[method.name] = write_program(method, folder, tensors)
-            program = folder / "methods" / f"{method.name}.pte"
-            report.parity.append(compare(method, program, reference))
+    for program in programs.values():
+        add_tensors(tensors, program.tensors)
     write_tokenizer(pipeline, folder)
     tokenizer, text = pipeline.tokenizer, pipeline.text_encoder.config
     image = mf.Image(
@@ -192,7 +161,7 @@ def build(
         batch=options.batch,
         layers=[mf.Layer(layer.name, layer.channels) for layer in cross_attention_layers(pipeline.unet)],
         tensors=tensors,
-        methods=methods,
+        methods={key: program.method for key, program in programs.items()},
         adapters=write_adapters(pipeline, options, folder),
         prior=write_prior(pipeline, prior_pack, folder),
         recommended=pipeline.recommended,
@@ -200,7 +169,7 @@ def build(
     for path in mf.files_in(folder).values():
         path.chmod(0o644)
     mf.write(folder, manifest)
-    return manifest, report
+    return programs
 
 
 def install(staging: Path, output: Path) -> None:
@@ -237,6 +206,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--max-modifier-tokens", type=int, default=2)
     parser.add_argument("--lora-rank", type=int, default=8)
     parser.add_argument("--prior-pack", type=Path, help=f"safetensors; {DEFAULT_PRIOR} for the default model")
+    parser.add_argument(
+        "--jobs", type=int, default=min(2, os.cpu_count() or 1), help="methods at a time, each a process of its own"
+    )
     parser.add_argument("--report", type=Path, default=DEFAULT_REPORT, help="parity and program figures, JSON")
     parser.add_argument("--force", action="store_true", help="replace an existing output")
     return parser.parse_args(arguments)
@@ -260,10 +232,10 @@ def main(arguments: list[str] | None = None) -> int:
     staging = Path(tempfile.mkdtemp(prefix=f".{args.output.name}.", dir=args.output.parent))
     try:
         pipeline = load_pipeline(args.model)
-        _, report = build(pipeline, options, args.name, prior_pack, staging)
-        print(report.text())
-        report.write(args.report)
-        check_all(report.parity)
+        programs = build(pipeline, options, args.name, prior_pack, staging, args.jobs)
+        print(text_report(programs))
+        write_report(programs, args.report)
+        check_all(parities(programs))
         install(staging, args.output)
     except (BundleError, UnsupportedModelError, ParityError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

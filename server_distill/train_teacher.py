@@ -23,6 +23,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from server_distill.cpu_speed import prepare, supports_bf16
 from server_distill.pretrain_text import new_text_encoder, object_targets, pretrain_text
 from server_distill.training_state import StopRequest, load_state, save_state
 
@@ -35,7 +36,7 @@ UNET = {
     "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
     "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
     "cross_attention_dim": 128,
-    "attention_head_dim": 4,
+    "attention_head_dim": (2, 4, 4, 4),  # heads, in spite of its name: no head narrower than 16 channels
     "norm_num_groups": 4,
 }
 SCHEDULE = {
@@ -118,8 +119,11 @@ def main() -> None:
     parser.add_argument(
         "--decay-steps", type=int, default=0, help="the last so many steps lower the learning rate to 0"
     )
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--learning-rate", type=float, default=8e-4)
+    parser.add_argument(
+        "--bf16", action=argparse.BooleanOptionalAction, default=supports_bf16(), help="UNet in bf16 (autocast)"
+    )
     parser.add_argument("--text-steps", type=int, default=1500, help="steps of the text encoder's own pretraining")
     parser.add_argument("--save-every", type=float, default=5, help="minutes between checkpoints")
     parser.add_argument("--seed", type=int, default=0)
@@ -137,13 +141,15 @@ def main() -> None:
     text, unet = new_text_encoder(tokenizer), UNet2DConditionModel(**UNET)
     if state is None and args.start:
         text = CLIPTextModel.from_pretrained(args.start / "text_encoder", torch_dtype=torch.float32)
-        unet = UNet2DConditionModel.from_pretrained(args.start / "unet", torch_dtype=torch.float32)
+        started = UNet2DConditionModel.from_pretrained(args.start / "unet", torch_dtype=torch.float32)
+        unet.load_state_dict(started.state_dict())
     elif state is None:
         pretrain_text(text, tokenizer, object_targets(args.output / "object_targets.pt"), args.text_steps, args.seed)
+    precision = prepare(unet, args.bf16)
     pair = torch.nn.ModuleList([text, unet])
     average = copy.deepcopy(pair).requires_grad_(False)
     groups = [{"params": list(text.parameters()), "scale": 0.5}, {"params": list(unet.parameters()), "scale": 1.0}]
-    optimizer = torch.optim.AdamW(groups, lr=args.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(groups, lr=args.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     schedule = DDIMScheduler(**SCHEDULE)
     step, seconds = 0, 0.0
     if state:
@@ -183,8 +189,10 @@ def main() -> None:
         latents, ids, weight, noise, timesteps = examples.batch(step, args.batch)
         noisy = schedule.add_noise(latents, noise, timesteps)
         target = schedule.get_velocity(latents, noise, timesteps)
-        output = unet(noisy, timesteps, text(ids).last_hidden_state, return_dict=False)[0]
-        loss = (weight * (output - target).square()).mean()
+        hidden = text(ids).last_hidden_state
+        with precision:
+            output = unet(noisy, timesteps, hidden, return_dict=False)[0]
+        loss = (weight * (output.float() - target).square()).mean()
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(pair.parameters(), 1.0)

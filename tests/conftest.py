@@ -50,9 +50,7 @@ def _build_lock(directory: Path) -> Iterator[None]:
 def _run(command: list[str], cwd: Path | None = None) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
     if done.returncode != 0:
-        raise RuntimeError(
-            f"{' '.join(command)} failed:\n{done.stdout[-6000:]}{done.stderr[-6000:]}"
-        )
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-6000:]}{done.stderr[-6000:]}")
 
 
 def build_core(*targets: str) -> Path:

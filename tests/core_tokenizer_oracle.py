@@ -26,9 +26,7 @@ class Vocabulary:
     def files(self) -> tuple[bytes, bytes]:
         """vocab.json and merges.txt as `BPE.save` writes them."""
         lines = ["#version: 0.2", *(f"{left} {right}" for left, right in self.merges)]
-        return json.dumps(self.tokens, ensure_ascii=False).encode(), "\n".join(
-            lines
-        ).encode() + b"\n"
+        return json.dumps(self.tokens, ensure_ascii=False).encode(), "\n".join(lines).encode() + b"\n"
 
     def reference(self, folder: Path, max_length: int = 77, pad: str = EOS) -> CLIPTokenizer:
         """transformers' own tokenizer, loaded from those files."""
@@ -88,9 +86,7 @@ class CoreTokenizer:
         )
 
     @classmethod
-    def of(
-        cls, library: ctypes.CDLL, vocabulary: Vocabulary, max_length: int = 77, pad: str = EOS
-    ) -> CoreTokenizer:
+    def of(cls, library: ctypes.CDLL, vocabulary: Vocabulary, max_length: int = 77, pad: str = EOS) -> CoreTokenizer:
         """As `vocabulary.reference()`."""
         bos, eos, pad_id = (vocabulary.tokens[name] for name in (BOS, EOS, pad))
         return cls(library, *vocabulary.files(), (bos, eos, pad_id, eos), max_length)
@@ -110,9 +106,7 @@ class CoreTokenizer:
         found = ctypes.c_int64()
         data = token.encode()
         self._check(
-            self._library.lkt_tokenizer_add_token(
-                self._handle, data, ctypes.c_size_t(len(data)), ctypes.byref(found)
-            )
+            self._library.lkt_tokenizer_add_token(self._handle, data, ctypes.c_size_t(len(data)), ctypes.byref(found))
         )
         return found.value
 

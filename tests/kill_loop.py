@@ -100,7 +100,7 @@ def kill_loop(bundle: Path, work: Path, kills: int, steps: int, seed: int) -> li
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
     parser.add_argument("--bundle", type=Path, help="default: a very small model's, built where it is missing")
     args = parser.parse_args()

@@ -46,13 +46,9 @@ def sizes_of(arrays: list[Floats]) -> ctypes.Array[c_size_t]:
 class CoreAdamW:
     """The C++ optimizer over a list of numpy arrays, updated in place."""
 
-    def __init__(
-        self, core: ctypes.CDLL, values: list[Floats], options: tuple[float, float, float, float]
-    ) -> None:
+    def __init__(self, core: ctypes.CDLL, values: list[Floats], options: tuple[float, float, float, float]) -> None:
         self.core, self.values, self.options, self.handle = core, values, options, c_void_p()
-        status = core.lkt_adamw_new(
-            *options, sizes_of(values), len(values), ctypes.byref(self.handle)
-        )
+        status = core.lkt_adamw_new(*options, sizes_of(values), len(values), ctypes.byref(self.handle))
         assert status == 0
 
     def step(self, learning_rate: float, gradients: list[Floats]) -> int:
@@ -97,9 +93,7 @@ def test_hundred_steps_equal_torch(
     rng = np.random.default_rng(0)
     values = random_tensors(rng, 0.1)
     parameters = [torch.nn.Parameter(torch.from_numpy(v.copy())) for v in values]
-    oracle = torch.optim.AdamW(
-        parameters, lr=learning_rate, betas=betas, eps=epsilon, weight_decay=weight_decay
-    )
+    oracle = torch.optim.AdamW(parameters, lr=learning_rate, betas=betas, eps=epsilon, weight_decay=weight_decay)
     ours = CoreAdamW(core, values, (*betas, epsilon, weight_decay))
     for step in range(100):
         gradients = random_tensors(rng, gradient_scale)
@@ -147,9 +141,7 @@ def test_other_tensors_and_bad_settings_are_errors(core: ctypes.CDLL) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(1e-6, 1e6), st.floats(1e-3, 100.0))
-def test_clipping_equals_torch(
-    core: ctypes.CDLL, seed: int, gradient_scale: float, max_norm: float
-) -> None:
+def test_clipping_equals_torch(core: ctypes.CDLL, seed: int, gradient_scale: float, max_norm: float) -> None:
     gradients = random_tensors(np.random.default_rng(seed), gradient_scale)
     parameters = [torch.nn.Parameter(torch.zeros(n)) for n in SIZES]
     for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -160,9 +152,7 @@ def test_clipping_equals_torch(
     assert norm == pytest.approx(expected, rel=1e-6)  # torch sums in float32
     for parameter, gradient in zip(parameters, gradients, strict=True):
         assert parameter.grad is not None
-        np.testing.assert_allclose(
-            gradient * np.float32(factor), parameter.grad.numpy(), rtol=2e-6, atol=0
-        )
+        np.testing.assert_allclose(gradient * np.float32(factor), parameter.grad.numpy(), rtol=2e-6, atol=0)
 
 
 def test_norm_of_nothing_and_of_what_is_not_finite(core: ctypes.CDLL) -> None:

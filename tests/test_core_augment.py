@@ -199,7 +199,5 @@ def test_what_cannot_be_augmented_is_an_error(
     source, out = np.zeros(shape, np.float32), np.zeros(3 * 64 * 64, np.float32)
     arguments = (source.ctypes.data, *shape[1:], resolution, factor, 1, 1, 0, 0)
     prefix = ctypes.create_string_buffer(32)
-    status = core.lkt_augment(
-        *arguments, out.ctypes.data, out.ctypes.data, prefix, ctypes.byref(c_int())
-    )
+    status = core.lkt_augment(*arguments, out.ctypes.data, out.ctypes.data, prefix, ctypes.byref(c_int()))
     assert status == INVALID_ARGUMENT

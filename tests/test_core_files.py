@@ -39,18 +39,14 @@ def test_sha256_of_a_file(testing_library: ctypes.CDLL, tmp_path: Path, size: in
     assert testing_library.lkt_sha256_file(os.fsencode(tmp_path), out) == IO
 
 
-def read(
-    library: ctypes.CDLL, path: Path, limit: int = 1 << 20, mapped: bool = False
-) -> bytes | int:
+def read(library: ctypes.CDLL, path: Path, limit: int = 1 << 20, mapped: bool = False) -> bytes | int:
     """The file's bytes, or the error code."""
     out = ctypes.create_string_buffer(1 << 20)
     size = ctypes.c_size_t()
     tail = (out, ctypes.c_size_t(len(out)), ctypes.byref(size))
     name = os.fsencode(path)
     code: int = (
-        library.lkt_map_file(name, *tail)
-        if mapped
-        else library.lkt_read_file(name, ctypes.c_size_t(limit), *tail)
+        library.lkt_map_file(name, *tail) if mapped else library.lkt_read_file(name, ctypes.c_size_t(limit), *tail)
     )
     return code or out.raw[: size.value]
 
@@ -86,17 +82,13 @@ def write(library: ctypes.CDLL, path: Path | str, data: bytes) -> int:
     return code
 
 
-def test_atomic_write(
-    testing_library: ctypes.CDLL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_atomic_write(testing_library: ctypes.CDLL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     for data in (b"one", b"", os.urandom(300_000)):
         assert write(testing_library, path, data) == 0
         assert path.read_bytes() == data
     monkeypatch.chdir(tmp_path)
-    assert (
-        write(testing_library, "relative", b"two") == 0 and Path("relative").read_bytes() == b"two"
-    )
+    assert write(testing_library, "relative", b"two") == 0 and Path("relative").read_bytes() == b"two"
     assert sorted(os.listdir(tmp_path)) == ["file", "relative"]
     assert write(testing_library, tmp_path / "no" / "file", b"x") == IO
     (tmp_path / "folder").mkdir()
@@ -104,9 +96,7 @@ def test_atomic_write(
     assert sorted(os.listdir(tmp_path)) == ["file", "folder", "relative"]
 
 
-def test_a_reader_sees_the_old_or_the_new_file(
-    testing_library: ctypes.CDLL, tmp_path: Path
-) -> None:
+def test_a_reader_sees_the_old_or_the_new_file(testing_library: ctypes.CDLL, tmp_path: Path) -> None:
     path = tmp_path / "file"
     write(testing_library, path, b"old" * 1000)
     with open(path, "rb") as opened_before:

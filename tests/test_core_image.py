@@ -36,9 +36,7 @@ def core(testing_library: ctypes.CDLL) -> ctypes.CDLL:
     lib.lkt_centre_square_from_photo.argtypes = [*photo, c_int, c_int, c_void_p]
     lib.lkt_image_to_rgb8.argtypes = [c_void_p, c_int, c_int, c_void_p]
     lib.lkt_crop.argtypes = [c_void_p, *[c_int] * 6, c_void_p]
-    lib.lkt_centre_square.argtypes = lib.lkt_flip_horizontal.argtypes = [
-        *(c_void_p, c_int, c_int, c_void_p)
-    ]
+    lib.lkt_centre_square.argtypes = lib.lkt_flip_horizontal.argtypes = [*(c_void_p, c_int, c_int, c_void_p)]
     return lib
 
 
@@ -151,9 +149,7 @@ def test_a_photo_is_squared_as_if_in_steps(
 
 
 @given(SIDE, SIDE, SEED)
-def test_bytes_survive_the_round_trip(
-    core: ctypes.CDLL, height: int, width: int, seed: int
-) -> None:
+def test_bytes_survive_the_round_trip(core: ctypes.CDLL, height: int, width: int, seed: int) -> None:
     photo = random_photo(seed, height, width)
     np.testing.assert_array_equal(to_rgb8(core, from_rgb8(core, photo)), photo)
 
@@ -173,9 +169,7 @@ def test_flip(core: ctypes.CDLL, height: int, width: int, seed: int) -> None:
 
 
 @given(st.tuples(*[st.integers(-3, 12)] * 4), st.integers(1, 10), st.integers(1, 10))
-def test_crop(
-    core: ctypes.CDLL, window: tuple[int, int, int, int], height: int, width: int
-) -> None:
+def test_crop(core: ctypes.CDLL, window: tuple[int, int, int, int], height: int, width: int) -> None:
     image = from_rgb8(core, random_photo(0, height, width))
     top, left, new_height, new_width = window
     out = np.full((3, max(new_height, 0), max(new_width, 0)), np.nan, np.float32)

@@ -60,9 +60,7 @@ def philox_reference(counter: list[int], key: list[int]) -> list[int]:
     return [left0, right0, left1, right1]
 
 
-def normals(
-    core: ctypes.CDLL, count: int, seed: int, stream: int = 0, step: int = 0
-) -> npt.NDArray[np.float32]:
+def normals(core: ctypes.CDLL, count: int, seed: int, stream: int = 0, step: int = 0) -> npt.NDArray[np.float32]:
     """`count` standard normals."""
     values = np.full(count, np.nan, np.float32)
     core.lkt_fill_normal(values.ctypes.data, count, seed, stream, step)
@@ -110,20 +108,14 @@ def test_draws_are_what_the_counter_says(
     angle = 2 * math.pi * pair[1] / 2**32
     expected = radius * (math.sin(angle) if index % 2 else math.cos(angle))
     # Half an ulp of float, plus the rounding of 2 pi * u in libm's argument near a zero.
-    assert core.lkt_normal(seed, stream, step, index) == pytest.approx(
-        expected, rel=6e-8, abs=1e-14
-    )
+    assert core.lkt_normal(seed, stream, step, index) == pytest.approx(expected, rel=6e-8, abs=1e-14)
 
     low, high = block(2, index // 2)[index % 2 * 2 :][:2]
-    assert (
-        core.lkt_uniform_int(seed, stream, step, index, bound) == ((high << 32 | low) * bound) >> 64
-    )
+    assert core.lkt_uniform_int(seed, stream, step, index, bound) == ((high << 32 | low) * bound) >> 64
 
 
 @given(st.integers(0, 70), LONG, st.integers(0, 7), LONG)
-def test_fill_normal_equals_single_draws(
-    core: ctypes.CDLL, count: int, seed: int, stream: int, step: int
-) -> None:
+def test_fill_normal_equals_single_draws(core: ctypes.CDLL, count: int, seed: int, stream: int, step: int) -> None:
     single = [core.lkt_normal(seed, stream, step, i) for i in range(count)]
     assert normals(core, count, seed, stream, step).tolist() == single
 
@@ -152,9 +144,7 @@ def test_streams_steps_and_seeds_differ(core: ctypes.CDLL) -> None:
 
 
 def test_uniform_int_is_uniform(core: ctypes.CDLL) -> None:
-    counts = np.bincount(
-        [core.lkt_uniform_int(3, 2, 0, i, 10) for i in range(20_000)], minlength=10
-    )
+    counts = np.bincount([core.lkt_uniform_int(3, 2, 0, i, 10) for i in range(20_000)], minlength=10)
     assert ((counts - 2000) ** 2 / 2000).sum() < 33.7  # chi-square, 9 degrees, p = 1e-4
     assert len(counts) == 10
     assert core.lkt_uniform_int(3, 2, 0, 0, 1) == 0
@@ -162,9 +152,7 @@ def test_uniform_int_is_uniform(core: ctypes.CDLL) -> None:
 
 
 @given(st.integers(0, 200), LONG, st.integers(0, 1000))
-def test_permutation_holds_every_number_once(
-    core: ctypes.CDLL, count: int, seed: int, epoch: int
-) -> None:
+def test_permutation_holds_every_number_once(core: ctypes.CDLL, count: int, seed: int, epoch: int) -> None:
     order = np.zeros(count, np.uint32)
     core.lkt_permutation(order.ctypes.data, count, seed, 4, epoch)
     assert sorted(order.tolist()) == list(range(count))

@@ -20,9 +20,7 @@ from safetensors.numpy import load, save
 TYPES: list[np.dtype[Any]] = [np.dtype(np.float32), np.dtype(np.float16), np.dtype(np.int64)]
 NAMES = st.text(max_size=12).filter(lambda name: name != "__metadata__")
 ARRAYS = st.sampled_from(TYPES).flatmap(
-    lambda dtype: hnp.arrays(
-        dtype, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
-    )
+    lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))
 )
 
 
@@ -74,9 +72,7 @@ def test_same_bytes_as_the_library(
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    st.dictionaries(NAMES, ARRAYS, max_size=4), st.dictionaries(st.text(), st.text(), max_size=5)
-)
+@given(st.dictionaries(NAMES, ARRAYS, max_size=4), st.dictionaries(st.text(), st.text(), max_size=5))
 def test_the_library_reads_what_the_core_wrote(
     testing_library: ctypes.CDLL,
     tmp_path_factory: pytest.TempPathFactory,
@@ -207,9 +203,7 @@ ENTRIES = st.one_of(
             "data_offsets": st.lists(st.integers(0, 24), min_size=2, max_size=2).map(sorted),
         }
     ),
-    st.dictionaries(
-        st.sampled_from(["dtype", "shape", "data_offsets", "x"]), JSON_VALUES, max_size=4
-    ),
+    st.dictionaries(st.sampled_from(["dtype", "shape", "data_offsets", "x"]), JSON_VALUES, max_size=4),
 )
 
 
@@ -232,9 +226,7 @@ def test_whatever_the_core_accepts_the_library_reads_alike(
 
 @settings(max_examples=1000, deadline=None)
 @given(st.integers(0, 300), st.integers(0, 255), st.integers(0, 300))
-def test_damage_is_found_or_harmless(
-    testing_library: ctypes.CDLL, where: int, value: int, cut: int
-) -> None:
+def test_damage_is_found_or_harmless(testing_library: ctypes.CDLL, where: int, value: int, cut: int) -> None:
     good = save({"weight": np.ones((2, 3), np.float32), "step": np.array([7])}, {"kind": "full"})
     bad = bytearray(good)
     bad[where % len(bad)] = value

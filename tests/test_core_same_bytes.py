@@ -25,9 +25,7 @@ def digest(values: Floats) -> str:
 def noise(core: ctypes.CDLL, count: int, step: int = 0) -> Floats:
     """Standard normals of the core's own, seed 2023, initial latents."""
     values = np.empty(count, np.float32)
-    core.lkt_fill_normal(
-        *(c_void_p(values.ctypes.data), c_size_t(count), c_uint64(2023), c_int(0), c_uint64(step))
-    )
+    core.lkt_fill_normal(*(c_void_p(values.ctypes.data), c_size_t(count), c_uint64(2023), c_int(0), c_uint64(step)))
     return values
 
 
@@ -50,17 +48,12 @@ def test_sampling(testing_library: ctypes.CDLL, kind: str, expected: str) -> Non
     core, schedule, sampler = testing_library, c_void_p(), c_void_p()
     # Exact multiples, because linspace and powers may differ between numpy builds.
     betas = 0.00085 + np.arange(1000) * 2.0**-17
-    assert (
-        core.lkt_schedule_new(at(betas), c_size_t(1000), b"v_prediction", ctypes.byref(schedule))
-        == 0
-    )
+    assert core.lkt_schedule_new(at(betas), c_size_t(1000), b"v_prediction", ctypes.byref(schedule)) == 0
     assert core.lkt_sampler_new(kind.encode(), schedule, c_int(20), ctypes.byref(sampler)) == 0
     latents = noise(core, 4096)
     for i in range(20):
         output = latents * np.float32(0.5)
-        assert (
-            core.lkt_sampler_step(sampler, c_int(i), at(output), c_size_t(4096), at(latents)) == 0
-        )
+        assert core.lkt_sampler_step(sampler, c_int(i), at(output), c_size_t(4096), at(latents)) == 0
     core.lkt_sampler_free(sampler)
     core.lkt_schedule_free(schedule)
     assert digest(latents) == expected

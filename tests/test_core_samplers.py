@@ -36,9 +36,7 @@ def core(testing_library: ctypes.CDLL) -> ctypes.CDLL:
     lib.lkt_schedule_free.argtypes = lib.lkt_sampler_free.argtypes = [c_void_p]
     lib.lkt_schedule_free.restype = lib.lkt_sampler_free.restype = None
     lib.lkt_schedule_alpha_cumprod.argtypes = [c_void_p, c_int, c_void_p]
-    lib.lkt_schedule_apply.argtypes = [
-        *(c_void_p, c_int, c_void_p, c_void_p, c_int, c_size_t, c_void_p)
-    ]
+    lib.lkt_schedule_apply.argtypes = [*(c_void_p, c_int, c_void_p, c_void_p, c_int, c_size_t, c_void_p)]
     lib.lkt_sampler_new.argtypes = [c_char_p, c_void_p, c_int, c_void_p]
     lib.lkt_sampler_timesteps.argtypes = [c_void_p, c_void_p]
     lib.lkt_sampler_timesteps.restype = None
@@ -146,9 +144,7 @@ def test_alphas_cumprod(core: ctypes.CDLL, prediction: str) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(PREDICTIONS), st.integers(0, 999), st.integers(0, 2**32 - 1))
-def test_noise_and_target_equal_diffusers(
-    core: ctypes.CDLL, prediction: str, t: int, seed: int
-) -> None:
+def test_noise_and_target_equal_diffusers(core: ctypes.CDLL, prediction: str, t: int, seed: int) -> None:
     x0, noise = random_pair(seed)
     oracle = ddpm_scheduler()
     clean, eps, when = torch.from_numpy(x0), torch.from_numpy(noise), torch.tensor([t, t])
@@ -164,16 +160,12 @@ def test_noise_and_target_equal_diffusers(
             oracle.add_noise(clean, eps, when).numpy(),
             atol=3e-5,
         )
-        np.testing.assert_allclose(
-            apply(core, schedule, TRAINING_TARGET, x0, noise, t), target.numpy(), atol=3e-5
-        )
+        np.testing.assert_allclose(apply(core, schedule, TRAINING_TARGET, x0, noise, t), target.numpy(), atol=3e-5)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(PREDICTIONS), st.integers(0, 999), st.integers(0, 2**32 - 1))
-def test_a_perfect_model_gives_back_image_and_noise(
-    core: ctypes.CDLL, prediction: str, t: int, seed: int
-) -> None:
+def test_a_perfect_model_gives_back_image_and_noise(core: ctypes.CDLL, prediction: str, t: int, seed: int) -> None:
     x0, noise = random_pair(seed)
     with new_schedule(core, prediction) as schedule:
         x_t = apply(core, schedule, ADD_NOISE, x0, noise, t)
@@ -189,9 +181,7 @@ def test_a_perfect_model_gives_back_image_and_noise(
 @pytest.mark.parametrize("kind", ["ddim", "dpmsolver++"])
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 7, 10, 14, 15, 20, 50])
-def test_trajectory_equals_diffusers(
-    core: ctypes.CDLL, kind: str, prediction: str, steps: int
-) -> None:
+def test_trajectory_equals_diffusers(core: ctypes.CDLL, kind: str, prediction: str, steps: int) -> None:
     """Every step within 1e-4: diffusers works in float32 and its alphas are off by 1e-5 at most."""
     oracle = diffusers_scheduler(kind, prediction)
     oracle.set_timesteps(steps)
@@ -211,9 +201,7 @@ def test_trajectory_equals_diffusers(
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 @settings(max_examples=25, deadline=None)
 @given(steps=st.integers(1, 999), total=st.sampled_from([10, 100, 1000]))
-def test_timesteps_equal_diffusers(
-    core: ctypes.CDLL, kind: str, prediction: str, steps: int, total: int
-) -> None:
+def test_timesteps_equal_diffusers(core: ctypes.CDLL, kind: str, prediction: str, steps: int, total: int) -> None:
     steps = 1 + steps % (total - 1)
     oracle = diffusers_scheduler(kind, prediction, num_train_timesteps=total)
     oracle.set_timesteps(steps)
@@ -280,9 +268,7 @@ def test_what_is_out_of_range_is_an_error(core: ctypes.CDLL) -> None:
             assert status == INVALID_ARGUMENT
     for betas in ([], [0.0], [-0.1], [1.5], [float("nan")], [0.1, float("inf")]):
         array = np.array(betas, np.float64)
-        status = core.lkt_schedule_new(
-            array.ctypes.data, len(betas), b"epsilon", ctypes.byref(handle)
-        )
+        status = core.lkt_schedule_new(array.ctypes.data, len(betas), b"epsilon", ctypes.byref(handle))
         assert status == INVALID_ARGUMENT
     array = np.array([0.1], np.float64)
     status = core.lkt_schedule_new(array.ctypes.data, 1, b"eps", ctypes.byref(handle))

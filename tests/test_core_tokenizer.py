@@ -31,16 +31,14 @@ SNIPPETS = [
     *("e\u0301", "\u0345\u0301", "\u1100\u1161", "\uac00\u11a8", "ﬁ", "İ", "Σ", "ǅ", "ß", "ẞ"),
     *("👍🏽", "👩‍🚀", "🇫🇷", "\U000e0041", "\U0010ffff", "１２", "½", "٣", "Ⅷ", "〇"),
 ]
-TEXT = st.lists(
-    st.one_of(st.sampled_from(SNIPPETS), st.text(max_size=8), st.sampled_from(CORPUS)), max_size=8
-).map("".join)
+TEXT = st.lists(st.one_of(st.sampled_from(SNIPPETS), st.text(max_size=8), st.sampled_from(CORPUS)), max_size=8).map(
+    "".join
+)
 BYTES = st.lists(
     st.one_of(
         st.binary(max_size=6),
         TEXT.map(str.encode),
-        st.sampled_from(
-            [b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe0\x80", b"\xf0\x9f\x90", b"\xc0"]
-        ),
+        st.sampled_from([b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe0\x80", b"\xf0\x9f\x90", b"\xc0"]),
     ),
     max_size=6,
 ).map(b"".join)
@@ -60,9 +58,7 @@ def pair(
     ours = CoreTokenizer.of(testing_library, vocabulary)
     theirs = vocabulary.reference(tmp_path_factory.mktemp("clip"))
     theirs.add_tokens(["<dog>", "<SKS-Cat>"])
-    assert (
-        ours.add_token("<dog>") == theirs.convert_tokens_to_ids("<dog>") == len(vocabulary.tokens)
-    )
+    assert ours.add_token("<dog>") == theirs.convert_tokens_to_ids("<dog>") == len(vocabulary.tokens)
     assert ours.add_token("<SKS-Cat>") == theirs.convert_tokens_to_ids("<SKS-Cat>")
     return ours, theirs
 
@@ -92,10 +88,7 @@ def test_ten_thousand_strings_of_every_script(pair: tuple[CoreTokenizer, CLIPTok
     ours, theirs = pair
     rng = random.Random(0)
     words = [*every_script(), *SNIPPETS, *CORPUS]
-    texts = words + [
-        rng.choice(["", " ", ", "]).join(rng.choices(words, k=rng.randint(1, 3)))
-        for _ in range(10_000)
-    ]
+    texts = words + [rng.choice(["", " ", ", "]).join(rng.choices(words, k=rng.randint(1, 3))) for _ in range(10_000)]
     expected = theirs(texts, add_special_tokens=False)["input_ids"]
     wrong = [t for t, ids in zip(texts, expected, strict=True) if ours.encode(t, raw=True) != ids]
     assert len(texts) > 10_000 and not wrong, [ascii(t) for t in wrong[:5]]
@@ -167,9 +160,7 @@ def test_truncation_and_padding(
     ours = CoreTokenizer.of(testing_library, vocabulary, length, pad)
     theirs = vocabulary.reference(tmp_path, length, pad)
     for text in ["", "a cat", CORPUS[0] * 3, f"a {pad} b"]:
-        expected = theirs(text, truncation=True, padding="max_length", max_length=length)[
-            "input_ids"
-        ]
+        expected = theirs(text, truncation=True, padding="max_length", max_length=length)["input_ids"]
         assert ours.encode(text) == expected and len(expected) == length
 
 
@@ -182,9 +173,7 @@ def test_long_words_take_no_more_than_their_share_of_time(
 
 
 @pytest.mark.parametrize("taken", ["", "<dog>", "<DOG>", EOS])
-def test_modifier_tokens_must_be_new(
-    vocabulary: Vocabulary, testing_library: ctypes.CDLL, taken: str
-) -> None:
+def test_modifier_tokens_must_be_new(vocabulary: Vocabulary, testing_library: ctypes.CDLL, taken: str) -> None:
     tokenizer = CoreTokenizer.of(testing_library, vocabulary)
     tokenizer.add_token("<dog>")
     with pytest.raises(ValueError, match=r"1: .*(in use|empty)"):
@@ -217,9 +206,7 @@ def test_modifier_tokens_must_be_new(
         (b'{"a":' * 100_000, b"", "nested too deeply"),
     ],
 )
-def test_damaged_files_are_named(
-    testing_library: ctypes.CDLL, vocab: bytes, merges: bytes, message: str
-) -> None:
+def test_damaged_files_are_named(testing_library: ctypes.CDLL, vocab: bytes, merges: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=rf"^3: .*{message}"):
         CoreTokenizer(testing_library, vocab, merges)
 
@@ -255,11 +242,7 @@ def test_the_unicode_tables_do_not_depend_on_the_python_that_makes_them(
     expected = tables.tables()
     newer = tables.UNKNOWN
     category, combining = unicodedata.category, unicodedata.combining
-    monkeypatch.setattr(
-        tables.unicodedata, "category", lambda c: "Lo" if ord(c) in newer else category(c)
-    )
-    monkeypatch.setattr(
-        tables.unicodedata, "combining", lambda c: 230 if ord(c) in newer else combining(c)
-    )
+    monkeypatch.setattr(tables.unicodedata, "category", lambda c: "Lo" if ord(c) in newer else category(c))
+    monkeypatch.setattr(tables.unicodedata, "combining", lambda c: 230 if ord(c) in newer else combining(c))
     assert tables.tables() == expected
     sys.modules.pop("make_unicode_tables")

@@ -107,7 +107,7 @@ def test_animation_gives_its_first_frame_and_a_warning(tmp_path: Path):
         ("missing.jpg", None, "does not exist"),
         ("cut.png", "cut", "damaged or cut short"),
         ("cut.jpg", "cut", "damaged or cut short"),
-        ("cut.webp", "cut", ""),
+        ("cut.webp", "cut", "cut.webp"),
         ("tiny.png", (1, 1), "too small"),
         ("narrow.png", (31, 400), "too small"),
     ],

@@ -19,19 +19,36 @@ from transformers import CLIPTextModel
 
 from device_runtime import Engine
 from tests.runtime_helpers import TOKEN, losses_of, new_session, photo, read_safetensors
+from tests.tiny_bundle import REPOSITORY, TinyBundle
 
-ROWS, LENGTH, LATENT, VOCABULARY = 4, 24, (4, 8, 8), 700
 pointer = ctypes.POINTER(ctypes.c_float)
 
 
+@pytest.fixture(scope="module", params=["tiny", pytest.param("default", marks=pytest.mark.slow)])
+def subject(request) -> TinyBundle:
+    """A model and its bundle: the tests' own, and the default one where `make export` was run."""
+    if request.param == "tiny":
+        return request.getfixturevalue("tiny_bundle")
+    request.getfixturevalue("runtime_library")
+    default = TinyBundle(REPOSITORY / "models" / "default" / "student", REPOSITORY / "out" / "bundle")
+    if not (default.bundle / "manifest.json").exists():
+        pytest.skip("out/bundle is missing; make it with `make export`")
+    return default
+
+
 @pytest.fixture(scope="module")
-def engine(tiny_bundle):
-    with Engine(tiny_bundle.bundle, threads=1) as engine:
+def engine(subject):
+    with Engine(subject.bundle, threads=1) as engine:
         yield engine
 
 
+@pytest.fixture(scope="module")
+def manifest(subject) -> dict:
+    return json.loads((subject.bundle / "manifest.json").read_text())
+
+
 @pytest.fixture
-def batch_of(testing_library, tiny_bundle):
+def batch_of(testing_library, subject, manifest):
     """batch_of(journal, step): what the core's step looks at."""
     testing_library.lkt_error_message.restype = ctypes.c_char_p
     handles = []
@@ -39,13 +56,13 @@ def batch_of(testing_library, tiny_bundle):
     def read(journal: Path, step: int) -> dict:
         handle = ctypes.c_void_p()
         status = testing_library.lkt_session_resume(
-            str(tiny_bundle.bundle).encode(), str(journal).encode(), ctypes.byref(handle)
+            str(subject.bundle).encode(), str(journal).encode(), ctypes.byref(handle)
         )
         assert status == 0, testing_library.lkt_error_message()
         handles.append(handle)
-        shapes = {"x_t": (ROWS, *LATENT), "t": (ROWS,), "target": (ROWS, *LATENT), "weight": (ROWS, 1, *LATENT[1:])}
+        shapes = {name: manifest["tensors"][f"{name}.train"]["shape"] for name in ("x_t", "t", "target", "weight")}
         arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-        ids = np.zeros((ROWS, LENGTH), np.int64)
+        ids = np.zeros((manifest["batch"]["train"], manifest["text"]["max_length"]), np.int64)
         captions = ctypes.create_string_buffer(10000)
         status = testing_library.lkt_session_batch(
             handle,
@@ -66,8 +83,8 @@ class Reference:
     """The same training in PyTorch."""
 
     def __init__(self, model: Path, bundle: Path, kind: str) -> None:
-        self.unet = UNet2DConditionModel.from_pretrained(model / "unet").eval().requires_grad_(False)
-        self.text = CLIPTextModel.from_pretrained(model / "text_encoder").eval().requires_grad_(False)
+        self.unet = UNet2DConditionModel.from_pretrained(model / "unet").float().eval().requires_grad_(False)
+        self.text = CLIPTextModel.from_pretrained(model / "text_encoder").float().eval().requires_grad_(False)
         initial, _ = read_safetensors(bundle / "adapters" / f"{kind}.safetensors")
         self.adapter = {name: torch.tensor(array, requires_grad=True) for name, array in sorted(initial.items())}
         self.base = {name: p.detach().clone() for name, p in self.unet.named_parameters() if ".attn2.to_" in name}
@@ -107,16 +124,16 @@ def assert_close(actual: np.ndarray, expected: np.ndarray, fraction: float, name
 
 
 @pytest.mark.parametrize("kind", ["full", "lora"])
-def test_loss_gradients_and_update_equal_pytorch(engine, tiny_bundle, batch_of, tmp_path, kind):
+def test_loss_gradients_and_update_equal_pytorch(engine, subject, batch_of, tmp_path, kind):
     """One step. AdamW's first moment is 0.1 x gradient, which shows the gradients themselves."""
     changes = {"adapter_kind": kind, "steps": 1, "max_grad_norm": 0.0, "weight_decay": 0.03}
-    changes |= {"learning_rate": 2e-3, "modifier_learning_rate": 5e-3}
+    changes |= {"learning_rate": 2e-3, "modifier_learning_rate": 5e-3, "lr_schedule": "constant", "warmup_steps": 0}
     with new_session(engine, tmp_path / "j", **changes) as session:
         losses = losses_of(session)
     state, metadata = read_safetensors(tmp_path / "j" / "state.safetensors")
     assert metadata["step"] == "1"
 
-    reference = Reference(tiny_bundle.model, tiny_bundle.bundle, kind)
+    reference = Reference(subject.model, subject.bundle, kind)
     loss = reference.loss(batch_of(tmp_path / "j", 0))
     loss.backward()
     # float32 through a UNet, other summation order
@@ -139,13 +156,13 @@ def test_loss_gradients_and_update_equal_pytorch(engine, tiny_bundle, batch_of, 
         np.testing.assert_allclose(stored, parameter.detach().numpy(), rtol=0, atol=2e-6)
 
 
-def test_five_steps_follow_pytorch(engine, tiny_bundle, batch_of, tmp_path):
+def test_five_steps_follow_pytorch(engine, subject, batch_of, tmp_path):
     """Clipping, cosine schedule with warm-up and both learning rates, over several steps."""
     changes = {"steps": 5, "max_grad_norm": 0.05, "learning_rate": 1e-3, "modifier_learning_rate": 2e-3}
     changes |= {"lr_schedule": "cosine", "warmup_steps": 2}
     with new_session(engine, tmp_path / "j", **changes) as session:
         losses = losses_of(session)
-    reference = Reference(tiny_bundle.model, tiny_bundle.bundle, "full")
+    reference = Reference(subject.model, subject.bundle, "full")
     parameters = [*reference.adapter.values(), reference.modifier]
     optimizer = torch.optim.AdamW(
         [{"params": parameters[:-1], "lr": 1e-3}, {"params": parameters[-1:], "lr": 2e-3}], weight_decay=1e-2
@@ -162,30 +179,30 @@ def test_five_steps_follow_pytorch(engine, tiny_bundle, batch_of, tmp_path):
         optimizer.step()
     state, _ = read_safetensors(tmp_path / "j" / "state.safetensors")
     moved = {name: p.detach().numpy() for name, p in reference.adapter.items()}
-    initial, _ = read_safetensors(tiny_bundle.bundle / "adapters" / "full.safetensors")
+    initial, _ = read_safetensors(subject.bundle / "adapters" / "full.safetensors")
     # Where a gradient is near zero its rounding decides AdamW's direction: compare as a whole.
     ours = np.concatenate([(state[f"adapter:{n}"] - initial[n]).ravel() for n in moved])
     theirs = np.concatenate([(moved[n] - initial[n]).ravel() for n in moved])
     assert np.corrcoef(ours, theirs)[0, 1] > 0.999
 
 
-def test_modifier_rate_zero_leaves_its_embedding(engine, tiny_bundle, tmp_path):
+def test_modifier_rate_zero_leaves_its_embedding(engine, subject, tmp_path):
     with new_session(engine, tmp_path / "j", steps=2, modifier_learning_rate=0.0) as session:
         session.run()
     state, _ = read_safetensors(tmp_path / "j" / "state.safetensors")
-    reference = Reference(tiny_bundle.model, tiny_bundle.bundle, "full")
+    reference = Reference(subject.model, subject.bundle, "full")
     np.testing.assert_array_equal(state["modifier_embeddings"], reference.modifier.detach().numpy())
     assert not state["exp_avg:modifier_embeddings"].any()
 
 
-def test_a_batch_is_noised_views_and_prior_latents(engine, tiny_bundle, batch_of, tmp_path):
+def test_a_batch_is_noised_views_and_prior_latents(engine, subject, manifest, batch_of, tmp_path):
     """From x_t and v follow x_0 and the noise; the prior's x_0 are the bundle's latents, the instance's are views."""
     with new_session(engine, tmp_path / "j", steps=1, prior_loss_weight=0.7) as session:
         session.run()
-    prior, _ = read_safetensors(tiny_bundle.bundle / "prior" / "prior.safetensors")
+    prior, _ = read_safetensors(subject.bundle / "prior" / "prior.safetensors")
     views, _ = read_safetensors(tmp_path / "j" / "views.safetensors")
-    manifest = json.loads((tiny_bundle.bundle / "manifest.json").read_text())
-    scheduler = DDPMScheduler.from_pretrained(tiny_bundle.model / "scheduler")
+    latent_count = prior["latents"][0].size
+    scheduler = DDPMScheduler.from_pretrained(subject.model / "scheduler")
     noises, timesteps, used_views = [], [], []
     for step in range(20):
         batch = batch_of(tmp_path / "j", step)
@@ -196,7 +213,7 @@ def test_a_batch_is_noised_views_and_prior_latents(engine, tiny_bundle, batch_of
         noises.append(np.sqrt(1 - a) * batch["x_t"] + np.sqrt(a) * batch["target"])
         for row in (0, 1):
             assert TOKEN in batch["captions"][row]
-            assert VOCABULARY in batch["ids"][row]
+            assert manifest["text"]["vocab_size"] in batch["ids"][row]
             scaled = x_0[row] / manifest["image"]["scaling_factor"]
             distance = np.abs(scaled - views["mean"]) / np.maximum(views["deviation"], 1e-3)
             view = int(distance.reshape(len(distance), -1).mean(1).argmin())
@@ -211,7 +228,7 @@ def test_a_batch_is_noised_views_and_prior_latents(engine, tiny_bundle, batch_of
             assert nearest[index] < 1e-4
             entry = manifest["prior"]["classes"]["dog"]
             assert batch["captions"][row] == entry["captions"][entry["latents"].index(index)]
-            np.testing.assert_allclose(batch["weight"][row], 0.7 / 256 / 2, rtol=1e-6)
+            np.testing.assert_allclose(batch["weight"][row], 0.7 / latent_count / 2, rtol=1e-6)
     # Each view once before any comes again.
     assert all(sorted(used_views[i : i + 5]) == [0, 1, 2, 3, 4] for i in range(0, 40, 5))
     noise = np.concatenate(noises)
@@ -220,9 +237,9 @@ def test_a_batch_is_noised_views_and_prior_latents(engine, tiny_bundle, batch_of
     assert 0 <= min(timesteps) < 150 < 850 < max(timesteps) < 1000
 
 
-def test_views_are_the_autoencoders(engine, tiny_bundle, testing_library, tmp_path):
+def test_views_are_the_autoencoders(tiny_bundle, testing_library, tmp_path):
     """Encoding in the core: augmentation, then what diffusers' autoencoder says of that picture."""
-    with new_session(engine, tmp_path / "j", steps=1, views=4) as session:
+    with Engine(tiny_bundle.bundle, threads=1) as engine, new_session(engine, tmp_path / "j", views=4) as session:
         session.run()
     views, metadata = read_safetensors(tmp_path / "j" / "views.safetensors")
     vae = AutoencoderKL.from_pretrained(tiny_bundle.model / "vae").eval()

@@ -24,13 +24,9 @@ def tensor(dtype: str, shape: list[int], begin: int, end: int) -> dict[str, obje
 
 SAFETENSORS = [
     safetensors_file({}, b""),
-    safetensors_file(
-        {"__metadata__": {"kind": "full"}, "w": tensor("F32", [2, 1], 0, 8)}, bytes(8)
-    ),
+    safetensors_file({"__metadata__": {"kind": "full"}, "w": tensor("F32", [2, 1], 0, 8)}, bytes(8)),
     safetensors_file({"a": tensor("I64", [], 0, 8), "b": tensor("F16", [3], 8, 14)}, bytes(14)),
-    safetensors_file(
-        {"e": tensor("F32", [0, 9], 0, 0), "\u00e9": tensor("F16", [1], 0, 2)}, bytes(2)
-    ),
+    safetensors_file({"e": tensor("F32", [0, 9], 0, 0), "\u00e9": tensor("F16", [1], 0, 2)}, bytes(2)),
 ]
 
 TEXTS = [
