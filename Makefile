@@ -15,7 +15,7 @@ export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv core demo tiny-bundle test test-fast lint format export data autoencoder latents teacher distill ship \
+.PHONY: help venv core demo test test-fast lint format export data autoencoder latents teacher distill ship \
         evaluate evaluate-personalization bench test-kill fuzz clean
 
 help:  ## Show this list
@@ -43,14 +43,14 @@ demo: core  ## Photos in, personalized pictures out: out/demo/sheet.png (PHOTOS=
 # meet in a process: the tests' bundle is made beforehand, and the exporter's tests run apart.
 EXPORT_TESTS := $(wildcard tests/test_export_*.py)
 
-tiny-bundle: core
-	$(PY) -m tests.tiny_bundle
+test-bundle-%: core
+	$(PY) -m tests.bundles $*
 
-test: tiny-bundle lint  ## Every test, slow ones too
+test: test-bundle-tiny test-bundle-default lint  ## Every test, slow ones too
 	$(PY) -m pytest $(EXPORT_TESTS)
 	$(PY) -m pytest tests $(EXPORT_TESTS:%=--ignore=%)
 
-test-fast: tiny-bundle  ## The tests that take seconds
+test-fast: test-bundle-tiny  ## The tests that take seconds
 	$(PY) -m pytest $(EXPORT_TESTS) -m 'not slow'
 	$(PY) -m pytest tests $(EXPORT_TESTS:%=--ignore=%) -m 'not slow'
 

@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # `tests` itself is a package to its modules, wherever pytest is started.
 sys.path.insert(0, str(REPOSITORY))
 
-from tests.tiny_bundle import TinyBundle, ensure  # noqa: E402
+from tests.bundles import ExportedModel, ensure  # noqa: E402
 
 
 def build_directory() -> Path:
@@ -87,13 +87,15 @@ def runtime_library() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(runtime_library: Path) -> TinyBundle:
-    """A very small model and its bundle, exported into build/ and kept (minutes the first time).
+def tiny_bundle(runtime_library: Path) -> ExportedModel:
+    """A very small model and its bundle, exported into build/ and kept (a minute the first time)."""
+    return ensure("tiny")
 
-    In a process of its own: the exporter's ExecuTorch and the core's are two copies of one library.
-    """
-    _run([sys.executable, "-m", "tests.tiny_bundle"], cwd=REPOSITORY)
-    return ensure()
+
+@pytest.fixture(scope="session")
+def default_bundle(runtime_library: Path) -> ExportedModel:
+    """The default student and its bundle, exported into build/ and kept (minutes the first time): for slow tests."""
+    return ensure("default")
 
 
 @pytest.fixture(scope="session", autouse=True)

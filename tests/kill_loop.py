@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from tests.bundles import REPOSITORY, ensure
+
 JOURNAL_FILES = ("state.safetensors", "views.safetensors")
 
 
@@ -104,9 +105,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the instants")
     parser.add_argument("--bundle", type=Path, help="default: a very small model's, built where it is missing")
     args = parser.parse_args()
-    from tests.tiny_bundle import ensure
-
-    bundle = args.bundle or ensure().bundle
+    bundle = args.bundle or ensure("tiny").bundle
     with tempfile.TemporaryDirectory() as folder:
         problems = kill_loop(bundle.resolve(), Path(folder), args.kills, args.steps, args.seed)
     for problem in problems:

@@ -18,22 +18,16 @@ from torch import Tensor
 from transformers import CLIPTextModel
 
 from device_runtime import Engine
+from tests.bundles import ExportedModel
 from tests.runtime_helpers import TOKEN, losses_of, new_session, photo, read_safetensors
-from tests.tiny_bundle import REPOSITORY, TinyBundle
 
 pointer = ctypes.POINTER(ctypes.c_float)
 
 
 @pytest.fixture(scope="module", params=["tiny", pytest.param("default", marks=pytest.mark.slow)])
-def subject(request) -> TinyBundle:
-    """A model and its bundle: the tests' own, and the default one where `make export` was run."""
-    if request.param == "tiny":
-        return request.getfixturevalue("tiny_bundle")
-    request.getfixturevalue("runtime_library")
-    default = TinyBundle(REPOSITORY / "models" / "default" / "student", REPOSITORY / "out" / "bundle")
-    if not (default.bundle / "manifest.json").exists():
-        pytest.skip("out/bundle is missing; make it with `make export`")
-    return default
+def subject(request) -> ExportedModel:
+    """A model and its bundle."""
+    return request.getfixturevalue(f"{request.param}_bundle")
 
 
 @pytest.fixture(scope="module")
