@@ -14,6 +14,7 @@ from models.manifest import (
     BundleError,
     Manifest,
     Program,
+    TensorSpec,
     check_path,
 )
 
@@ -76,10 +77,15 @@ def _check_tensors(m: Manifest) -> None:
         _require(elements < MAX_ELEMENTS, f"tensors.{name} is impossibly large")
 
 
+def _spec(m: Manifest, name: str) -> TensorSpec | None:
+    """What the tensor `name` is: a gradient `d:X` that is not listed itself is as X."""
+    return m.tensors.get(name) or m.tensors.get(name.removeprefix("d:"))
+
+
 def _check_program(m: Manifest, where: str, program: Program) -> None:
     _require(program.program in m.files, f"{where}: {program.program} is not in files")
     for name in (*program.inputs, *program.outputs):
-        _require(name in m.tensors, f"{where}: tensor {name!r} is not in tensors")
+        _require(_spec(m, name) is not None, f"{where}: tensor {name!r} is not in tensors")
     _require(len(set(program.outputs)) == len(program.outputs), f"{where}: an output occurs twice")
 
 
@@ -121,7 +127,8 @@ def _check_signature(m: Manifest, name: str) -> None:
     ):
         _require(len(names) == len(shapes), f"methods.{name} has {len(names)} {kind}, not {len(shapes)}")
         for tensor, shape in zip(names, shapes, strict=True):
-            spec = m.tensors[tensor]
+            spec = _spec(m, tensor)
+            assert spec is not None
             dtype = "int64" if tensor == program.inputs[0] and name.startswith("encode_text") else "float32"
             _require(
                 spec.shape == list(shape) and spec.dtype == dtype,

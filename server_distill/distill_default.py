@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
 from server_distill.block_removal import feature_names, make_student
+from server_distill.cpu_speed import prepare, supports_bf16
 from server_distill.train_teacher import SCHEDULE, Example, save_pipeline
 from server_distill.training_state import StopRequest, load_state, save_state
 
@@ -34,7 +35,7 @@ class BlockFeatures:
 
     def _keep(self, name: str):  # type: ignore[no-untyped-def]
         def hook(_module: torch.nn.Module, _inputs: object, output: torch.Tensor | tuple) -> None:
-            self.outputs[name] = output[0] if isinstance(output, tuple) else output
+            self.outputs[name] = (output[0] if isinstance(output, tuple) else output).float()
 
         return hook
 
@@ -55,8 +56,11 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("out/train/student"))
     parser.add_argument("--minutes", type=float, default=30, help="how long this run trains at most")
     parser.add_argument("--steps", type=int, default=20_000, help="stop for good at this step")
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--learning-rate", type=float, default=4e-4)
+    parser.add_argument(
+        "--bf16", action=argparse.BooleanOptionalAction, default=supports_bf16(), help="UNets in bf16 (autocast)"
+    )
     parser.add_argument("--output-weight", type=float, default=0.5)
     parser.add_argument("--feature-weight", type=float, default=0.5)
     parser.add_argument("--save-every", type=float, default=5, help="minutes between checkpoints")
@@ -72,8 +76,12 @@ def main() -> None:
     empty = tokenizer("", padding="max_length", return_tensors="pt").input_ids[0]
     examples = Example(cache, empty, args.seed + 77)
     checkpoint = args.output / "checkpoint.pt"
+    precision = prepare(student, args.bf16)
+    prepare(teacher, args.bf16)
     average = copy.deepcopy(student).requires_grad_(False)
-    optimizer = torch.optim.AdamW(student.parameters(), lr=args.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        student.parameters(), lr=args.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+    )
     step, seconds = 0, 0.0
     if state := load_state(checkpoint):
         student.load_state_dict(state["model"])
@@ -118,8 +126,10 @@ def main() -> None:
         target = schedule.get_velocity(latents, noise, timesteps)
         with torch.no_grad():
             hidden = text(ids).last_hidden_state
-            wanted = teacher(noisy, timesteps, hidden, return_dict=False)[0]
-        output = student(noisy, timesteps, hidden, return_dict=False)[0]
+            with precision:
+                wanted = teacher(noisy, timesteps, hidden, return_dict=False)[0].float()
+        with precision:
+            output = student(noisy, timesteps, hidden, return_dict=False)[0].float()
         task = (weight * (output - target).square()).mean()
         imitation = (weight * (output - wanted).square()).mean()
         features = feature_loss(of_teacher, of_student)

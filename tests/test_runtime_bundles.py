@@ -16,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from device_runtime import CorruptError, Engine, LikenessError, UnsupportedVersionError
+from models import manifest as mf
 from tests.runtime_helpers import copy_bundle
 
 CORRUPT = 3
@@ -120,7 +121,7 @@ def test_no_bundle_at_all(tmp_path):
     (tmp_path / "manifest.json").write_text("{")
     assert "not JSON" in str(open_error(tmp_path))
     (tmp_path / "manifest.json").write_text("[" * 100000)
-    assert "nests too deep" in str(open_error(tmp_path))
+    assert "nested too deeply" in str(open_error(tmp_path))
     (tmp_path / "manifest.json").write_text('{"format": 1, "format": 2}')
     assert "twice" in str(open_error(tmp_path))
 
@@ -216,6 +217,53 @@ def test_any_value_anywhere_is_accepted_or_refused(testing_library, manifest, da
     text = json.dumps(changed).encode()
     status = testing_library.lkt_parse_manifest(text, ctypes.c_size_t(len(text)))
     assert status in (0, CORRUPT, 4)
+
+
+def objects_of(value, path=()):
+    """Paths of every object inside `value`, itself included, but those that hold what they hold."""
+    if isinstance(value, dict):
+        yield path
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if (*path, key)[:1] != ("recommended",) or len(path) == 0:
+            yield from objects_of(item, (*path, key))
+
+
+def at(value, path):
+    for key in path:
+        value = value[key]
+    return value
+
+
+def test_python_and_the_core_refuse_the_same_fields(testing_library, manifest):
+    """Every object of the manifest loses each of its fields in turn, and gets one too many."""
+
+    def both(text: bytes) -> tuple[bool, bool]:
+        try:
+            mf.from_json(text.decode())
+            python = True
+        except mf.BundleError:
+            python = False
+        return python, testing_library.lkt_parse_manifest(text, ctypes.c_size_t(len(text))) == 0
+
+    manifest = {**manifest, "noise": {**manifest["noise"], "betas": [0.1, 0.2]}}  # a short one, for speed
+    text = json.dumps(manifest).encode()
+    assert both(text) == (True, True)
+    assert both(b"\xef\xbb\xbf" + text) == both(text + b"\0") == both(text + b"{}") == (False, False)
+    seen = 0
+    for path in objects_of(manifest):
+        if path[:1] in (("files",), ("tensors",)) and len(path) == 2 and path[1] != sorted(manifest[path[0]])[0]:
+            continue  # one of many that are alike
+        changed = copy.deepcopy(manifest)
+        at(changed, path)["further"] = {}
+        if path != ("prior", "classes"):
+            assert both(json.dumps(changed).encode()) == (False, False), f"{path}: a further field"
+        for key in at(manifest, path):
+            changed = copy.deepcopy(manifest)
+            del at(changed, path)[key]
+            python, core = both(json.dumps(changed).encode())
+            assert python == core, f"{path}: without {key}"
+            seen += not core
+    assert seen > 50
 
 
 def test_copying_a_bundle_is_enough(tiny_bundle, tmp_path):

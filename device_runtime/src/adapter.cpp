@@ -7,6 +7,7 @@
 #include "json_reader.h"
 #include "printable.h"
 #include "safetensors.h"
+#include "strict_json.h"
 
 namespace likeness {
 namespace {
@@ -67,7 +68,7 @@ class AdapterMetadata {
 
   // One token, or a list of at most what the model takes.
   std::vector<std::string> tokens(const Manifest& m) const {
-    const json value = parse_json((*this)["modifier_tokens"], path_ + ": modifier_tokens");
+    const json value = parse_strict_json((*this)["modifier_tokens"], path_ + ": modifier_tokens");
     std::vector<std::string> tokens = JsonNode(value, path_ + ": modifier_tokens").texts();
     if (tokens.size() > static_cast<std::size_t>(m.max_modifier_tokens)) {
       throw Error(ErrorCode::invalid_argument, path_ + " has " + std::to_string(tokens.size()) +

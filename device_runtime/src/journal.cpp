@@ -16,6 +16,7 @@
 #include "json_reader.h"
 #include "printable.h"
 #include "safetensors.h"
+#include "strict_json.h"
 
 namespace likeness {
 namespace {
@@ -69,7 +70,7 @@ void check_origin(const Engine& engine, const Safetensors& file, const char* for
 
 std::int64_t whole_number(const Safetensors& file, const std::string& key, const std::string& path,
                           std::int64_t largest) {
-  const auto value = parse_json(value_of(file, key, path), path + ": " + key);
+  const auto value = parse_strict_json(value_of(file, key, path), path + ": " + key);
   return JsonNode(value, path + ": " + key).integer(0, largest);
 }
 
@@ -152,7 +153,8 @@ Journal::Session Journal::load_session(const Engine& engine) const {
   session.settings =
       train_settings_from_json(value_of(file, "settings", file_path), file_path + ": settings");
   check_settings(session.settings, m);
-  const auto prefixes = parse_json(value_of(file, "prefixes", file_path), file_path + ": prefixes");
+  const auto prefixes =
+      parse_strict_json(value_of(file, "prefixes", file_path), file_path + ": prefixes");
   session.views.prefixes = JsonNode(prefixes, file_path + ": prefixes").texts();
   session.views.photos = static_cast<std::size_t>(whole_number(file, "photos", file_path, 1 << 20));
   const auto count = static_cast<std::int64_t>(session.views.count());

@@ -1,17 +1,13 @@
 #include "json_reader.h"
 
+#include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "printable.h"
 
 namespace likeness {
-namespace {
 
 using nlohmann::json;
-constexpr int kMaxDepth = 32;  // deeper than any file of this project
-
-}  // namespace
 
 JsonNode::JsonNode(const json& value, std::string file, std::string path)
     : value_(&value), file_(std::move(file)), path_(std::move(path)) {}
@@ -25,6 +21,15 @@ bool JsonNode::has(const std::string& key) const {
   if (!value_->is_object()) fail("is not an object");
   const auto found = value_->find(key);
   return found != value_->end() && !found->is_null();
+}
+
+const JsonNode& JsonNode::with_fields(std::initializer_list<const char*> names) const {
+  for (const char* name : names) (*this)[name];
+  for (const auto& [key, member] : members()) {
+    const auto is_key = [&key = key](const char* name) { return key == name; };
+    if (std::none_of(names.begin(), names.end(), is_key)) member.fail("is an unknown field");
+  }
+  return *this;
 }
 
 JsonNode JsonNode::operator[](const std::string& key) const {
@@ -96,28 +101,6 @@ std::vector<std::string> JsonNode::texts() const {
   std::vector<std::string> texts;
   for (const JsonNode& item : items()) texts.push_back(item.text());
   return texts;
-}
-
-json parse_json(std::string_view bytes, const std::string& file) {
-  std::vector<std::set<std::string>> keys;  // of the objects that are open
-  std::string fault;
-  const auto watch = [&](int depth, json::parse_event_t event, json& value) {
-    if (depth > kMaxDepth) fault = "nests too deep";
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end && !keys.empty()) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.empty()) {
-      const std::string key = value.get<std::string>();
-      // Readers differ in which of two equal keys they take: one could be shown, another used.
-      if (!keys.back().insert(key).second) fault = "has the key " + printable(key) + " twice";
-    }
-    return fault.empty();  // what is refused is not kept
-  };
-  json value = json::parse(bytes.begin(), bytes.end(), watch, false);
-  if (fault.empty() && value.is_discarded()) fault = "is not JSON";
-  if (!fault.empty()) {
-    throw Error(ErrorCode::corrupt, file + " " + fault + "; the file is damaged, get it again");
-  }
-  return value;
 }
 
 }  // namespace likeness

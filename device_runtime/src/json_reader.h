@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,6 +21,8 @@ class JsonNode {
   // The member `key`; Error where it is missing. has() is false for null, too.
   JsonNode operator[](const std::string& key) const;
   bool has(const std::string& key) const;
+  // This object; Error where it lacks one of `names` or has a member of another name.
+  const JsonNode& with_fields(std::initializer_list<const char*> names) const;
 
   std::string text() const;
   std::int64_t integer(std::int64_t smallest, std::int64_t largest) const;
@@ -40,8 +42,5 @@ class JsonNode {
   std::string file_;
   std::string path_;
 };
-
-// Error{corrupt} where `bytes` are not JSON in UTF-8, or nest too deep.
-nlohmann::json parse_json(std::string_view bytes, const std::string& file);
 
 }  // namespace likeness

@@ -5,6 +5,7 @@
 
 #include "json_reader.h"
 #include "printable.h"
+#include "strict_json.h"
 
 namespace likeness {
 namespace {
@@ -52,8 +53,12 @@ class Reader {
 
   Manifest read() {
     check_format();
-    m_.model_name = root_["model"]["name"].text();
-    m_.weights_sha256 = hash_of(root_["model"]["weights_sha256"]);
+    root_.with_fields({"format", "format_version", "model", "backend", "image", "text", "noise",
+                       "batch", "layers", "tensors", "methods", "adapters", "prior", "recommended",
+                       "files"});
+    const JsonNode model = root_["model"].with_fields({"name", "weights_sha256"});
+    m_.model_name = model["name"].text();
+    m_.weights_sha256 = hash_of(model["weights_sha256"]);
     m_.backend = root_["backend"].text();
     read_files();
     read_image();
@@ -62,15 +67,17 @@ class Reader {
     read_batch();
     read_layers();
     for (const auto& [name, node] : root_["tensors"].members()) {
+      node.with_fields({"shape", "dtype"});
       m_.tensors[name] = {name, type_of(node["dtype"]), shape_of(node["shape"])};
     }
     for (const auto& [name, node] : root_["methods"].members()) read_method(name, node);
     for (const auto& [name, node] : root_["adapters"].members()) read_adapter(name, node);
-    if (root_.has("prior")) read_prior(root_["prior"]);
-    root_["recommended"]["training"].members();  // an object
-    root_["recommended"]["sampling"].members();
-    m_.recommended_training = root_["recommended"]["training"].dump();
-    m_.recommended_sampling = root_["recommended"]["sampling"].dump();
+    read_prior(root_["prior"]);
+    const JsonNode recommended = root_["recommended"].with_fields({"training", "sampling"});
+    recommended["training"].members();  // an object
+    recommended["sampling"].members();
+    m_.recommended_training = recommended["training"].dump();
+    m_.recommended_sampling = recommended["sampling"].dump();
     return std::move(m_);
   }
 
@@ -104,12 +111,14 @@ class Reader {
       if (!is_safe_path(path) || path == kFile) {
         node.fail("is not a plain path inside the bundle");
       }
+      node.with_fields({"size", "sha256"});
       m_.files[path] = {node["size"].unsigned_integer(), hash_of(node["sha256"])};
     }
   }
 
   void read_image() {
-    const JsonNode image = root_["image"];
+    const JsonNode image = root_["image"].with_fields(
+        {"size", "vae_scale_factor", "latent_channels", "latent_size", "scaling_factor"});
     m_.image_size = static_cast<int>(image["size"].integer(8, kMaxImageSize));
     m_.vae_scale_factor = static_cast<int>(image["vae_scale_factor"].integer(1, kMaxImageSize));
     m_.latent_channels = static_cast<int>(image["latent_channels"].integer(1, 1024));
@@ -122,7 +131,9 @@ class Reader {
   }
 
   void read_text() {
-    const JsonNode text = root_["text"];
+    const JsonNode text = root_["text"].with_fields(
+        {"max_length", "hidden_size", "vocab_size", "bos_id", "eos_id", "pad_id",
+         "max_modifier_tokens", "vocab", "merges", "token_embeddings"});
     m_.max_length = text["max_length"].integer(2, 1 << 16);
     m_.hidden_size = text["hidden_size"].integer(1, 1 << 16);
     m_.vocab_size = text["vocab_size"].integer(1, kMaxSize);
@@ -136,7 +147,7 @@ class Reader {
   }
 
   void read_noise() {
-    const JsonNode noise = root_["noise"];
+    const JsonNode noise = root_["noise"].with_fields({"prediction_type", "betas"});
     m_.prediction_type = noise["prediction_type"].text();
     for (const JsonNode& beta : noise["betas"].items()) m_.betas.push_back(beta.number());
     if (m_.betas.empty() || m_.betas.size() > (1 << 20)) {
@@ -145,8 +156,9 @@ class Reader {
   }
 
   void read_batch() {
+    const JsonNode batch = root_["batch"].with_fields({"text", "train", "denoise", "image"});
     const auto rows = [&](const char* name) {
-      return static_cast<std::size_t>(root_["batch"][name].integer(1, 1 << 12));
+      return static_cast<std::size_t>(batch[name].integer(1, 1 << 12));
     };
     m_.text_batch = rows("text");
     m_.train_batch = rows("train");
@@ -156,12 +168,14 @@ class Reader {
 
   void read_layers() {
     for (const JsonNode& node : root_["layers"].items()) {
+      node.with_fields({"name", "channels"});
       m_.layers.push_back({node["name"].text(), node["channels"].integer(1, 1 << 16)});
     }
     if (m_.layers.empty()) root_["layers"].fail("is empty");
   }
 
   ProgramSpec program(const JsonNode& node) const {
+    node.with_fields({"program", "inputs", "outputs"});
     ProgramSpec spec = {file(node["program"]), node["inputs"].texts(), node["outputs"].texts()};
     for (const auto* names : {&spec.inputs, &spec.outputs}) {
       for (const std::string& name : *names) m_.tensor(name);  // Error where unknown
@@ -174,9 +188,10 @@ class Reader {
   void read_method(const std::string& name, const JsonNode& node) {
     Method& method = m_.methods[name];
     method.name = name;
-    for (const JsonNode& item : node["stages"].items()) {
+    for (const JsonNode& item : node.with_fields({"stages"})["stages"].items()) {
+      item.with_fields({"name", "forward", "backward"});
       Stage stage;
-      if (item.has("name")) stage.name = item["name"].text();
+      stage.name = item["name"].text();
       if (item.has("forward")) stage.forward = program(item["forward"]);
       if (item.has("backward")) stage.backward = program(item["backward"]);
       if (!stage.forward && !stage.backward) item.fail("has no program");
@@ -186,6 +201,7 @@ class Reader {
   }
 
   void read_adapter(const std::string& name, const JsonNode& node) {
+    node.with_fields({"project_kv", "project_kv_vjp", "rank", "initial", "tensors"});
     AdapterKind& kind = m_.adapters[name];
     kind.name = name;
     kind.project_kv = node["project_kv"].text();
@@ -194,6 +210,7 @@ class Reader {
     kind.initial = file(node["initial"]);
     std::set<std::string> names;
     for (const JsonNode& tensor : node["tensors"].items()) {
+      tensor.with_fields({"name", "shape"});
       kind.tensors.push_back({tensor["name"].text(), TensorType::f32, shape_of(tensor["shape"])});
       if (!names.insert(kind.tensors.back().name).second) tensor["name"].fail("occurs twice");
     }
@@ -201,8 +218,11 @@ class Reader {
   }
 
   void read_prior(const JsonNode& node) {
+    node.with_fields({"file", "source", "classes"});
     m_.prior_path = file(node["file"]);
+    node["source"].text();  // for people
     for (const auto& [name, entry] : node["classes"].members()) {
+      entry.with_fields({"latents", "captions"});
       PriorClass& prior = m_.prior_classes[name];
       for (const JsonNode& row : entry["latents"].items()) {
         prior.latents.push_back(static_cast<std::uint32_t>(row.integer(0, kMaxSize)));
@@ -237,7 +257,7 @@ bool is_safe_path(std::string_view path) {
 }
 
 Manifest parse_manifest(std::string_view text) {
-  const nlohmann::json value = parse_json(text, kFile);
+  const nlohmann::json value = parse_strict_json(text, kFile);
   Manifest manifest = Reader(JsonNode(value, kFile)).read();
   check_methods(manifest);
   return manifest;

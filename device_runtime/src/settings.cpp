@@ -7,6 +7,7 @@
 #include "json_reader.h"
 #include "lr_schedule.h"
 #include "samplers.h"
+#include "strict_json.h"
 
 namespace likeness {
 namespace {
@@ -85,7 +86,7 @@ void check_length(const char* name, const std::string& text) {
 }  // namespace
 
 TrainSettings recommended_training(const Manifest& manifest) {
-  const auto value = parse_json(manifest.recommended_training, "recommended.training");
+  const auto value = parse_strict_json(manifest.recommended_training, "recommended.training");
   const JsonNode node(value, "manifest.json", "recommended.training");
   TrainSettings settings;
   if (manifest.adapters.count(settings.adapter_kind) == 0) {
@@ -97,7 +98,7 @@ TrainSettings recommended_training(const Manifest& manifest) {
 }
 
 SampleSettings recommended_sampling(const Manifest& manifest) {
-  const auto value = parse_json(manifest.recommended_sampling, "recommended.sampling");
+  const auto value = parse_strict_json(manifest.recommended_sampling, "recommended.sampling");
   const JsonNode node(value, "manifest.json", "recommended.sampling");
   const FieldReader read{node};
   SampleSettings settings;
@@ -146,7 +147,7 @@ std::string to_json(const TrainSettings& settings) {
 }
 
 TrainSettings train_settings_from_json(std::string_view text, const std::string& file) {
-  const auto value = parse_json(text, file);
+  const auto value = parse_strict_json(text, file);
   const JsonNode node(value, file);
   TrainSettings settings;
   for_each_training_field(settings, FieldReader{node});

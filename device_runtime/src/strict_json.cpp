@@ -11,7 +11,7 @@ namespace likeness {
 nlohmann::json parse_strict_json(std::string_view text, const std::string& what, int max_depth) {
   using nlohmann::json;
   const auto fail = [&](const std::string& problem) {
-    throw Error(ErrorCode::corrupt, what + " " + problem);
+    throw Error(ErrorCode::corrupt, what + " " + problem + "; the file is damaged, get it again");
   };
   if (text.find('\0') != std::string_view::npos) fail("is not JSON: it has a zero byte");
   if (text.substr(0, 3) == "\xEF\xBB\xBF") fail("is not JSON: it has a byte order mark");
