@@ -47,13 +47,16 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("models/default"))
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
-    figures = {}
+    figures_file = args.output / "training.json"
+    figures = json.loads(figures_file.read_text()) if figures_file.exists() else {}
     for name in ("teacher", "student"):
         ship_pipeline(args.train / name, args.train / "vae", args.output / name)
         figures[name] = json.loads((args.train / name / "training.json").read_text())
     shutil.copy(RECOMMENDED, args.output / "student" / "recommended.json")
-    figures["autoencoder"] = json.loads((args.train / "vae" / "training.json").read_text())
-    (args.output / "training.json").write_text(json.dumps(figures, indent=2) + "\n")
+    newest = args.train / "vae" / "training.json"
+    if newest.exists():  # else the autoencoder is the one that was shipped before, and so are its figures
+        figures["autoencoder"] = json.loads(newest.read_text())
+    figures_file.write_text(json.dumps(figures, indent=2) + "\n")
     subprocess.run(
         [
             sys.executable,
