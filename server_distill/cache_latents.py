@@ -16,7 +16,7 @@ from tqdm import tqdm
 from transformers import CLIPTokenizer
 
 from server_distill.objects import load_cutout, read_catalogue
-from server_distill.scenes import caption, random_scene
+from server_distill.scenes import caption, random_scene, random_tint
 from server_distill.training_state import save_state
 
 CAPTIONS_PER_PICTURE = 3
@@ -35,7 +35,7 @@ def cache_latents(vae: AutoencoderKL, tokenizer: CLIPTokenizer, count: int, seed
     latents, coverage, tokens, objects = [], [], [], []
     for start in tqdm(range(0, count, 32), desc="encoding pictures", unit_scale=32, unit=" pictures"):
         rows = [i % len(items) for i in range(start, min(start + 32, count))]
-        scenes = [random_scene(cutouts[row], rng) for row in rows]
+        scenes = [random_scene(cutouts[row], rng, tint=random_tint(items[row], rng)) for row in rows]
         pixels = torch.from_numpy(np.stack([s.pixels for s in scenes])).permute(0, 3, 1, 2).float() / 127.5 - 1
         latents.append(vae.encode(pixels).latent_dist.mean.half())
         masks = torch.from_numpy(np.stack([s.coverage for s in scenes]))
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, default=Path("out/train/vae"))
     parser.add_argument("--tokenizer", type=Path, default=Path("out/train/tokenizer"))
     parser.add_argument("--output", type=Path, default=Path("out/train/latents.pt"))
-    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--count", type=int, default=24_000)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     vae = AutoencoderKL.from_pretrained(args.vae).eval()

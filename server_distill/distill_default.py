@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
 from server_distill.block_removal import feature_names, make_student
-from server_distill.cpu_speed import prepare, supports_bf16
+from server_distill.cpu_speed import bf16_is_faster, prepare
 from server_distill.train_teacher import SCHEDULE, Example, save_pipeline
 from server_distill.training_state import StopRequest, load_state, save_state
 
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--learning-rate", type=float, default=4e-4)
     parser.add_argument(
-        "--bf16", action=argparse.BooleanOptionalAction, default=supports_bf16(), help="UNets in bf16 (autocast)"
+        "--bf16", action=argparse.BooleanOptionalAction, help="UNets in bf16 (autocast); otherwise what is faster here"
     )
     parser.add_argument("--output-weight", type=float, default=0.5)
     parser.add_argument("--feature-weight", type=float, default=0.5)
@@ -76,8 +76,9 @@ def main() -> None:
     empty = tokenizer("", padding="max_length", return_tensors="pt").input_ids[0]
     examples = Example(cache, empty, args.seed + 77)
     checkpoint = args.output / "checkpoint.pt"
-    precision = prepare(student, args.bf16)
-    prepare(teacher, args.bf16)
+    bf16 = bf16_is_faster(student) if args.bf16 is None else args.bf16
+    precision = prepare(student, bf16)
+    prepare(teacher, bf16)
     average = copy.deepcopy(student).requires_grad_(False)
     optimizer = torch.optim.AdamW(
         student.parameters(), lr=args.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True

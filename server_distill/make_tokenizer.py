@@ -34,6 +34,7 @@ TEMPLATE_WORDS = [
     "right",
     "small",
     "big",
+    "mirrored",
     ",",
     ".",
     "far",

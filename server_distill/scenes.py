@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
-from server_distill.backgrounds import PAINTERS, PREPOSITIONS, paint
+from server_distill.backgrounds import COLOURS, PAINTERS, PREPOSITIONS, paint
 from server_distill.objects import PictureObject
 
-SMALL, LARGE = 0.62, 0.86
+SMALL, LARGE = 0.70, 0.86
 """Relative sizes (longest side over picture side) below and above which a caption may say so."""
+MIRRORED = 0.1
+"""Share of mirrored objects. Captions always say it: unsaid, a network draws the mean of both sides."""
+TINTED = 0.3
+"""Share of training pictures whose object has a colour of its caption's choice instead of its own."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,30 @@ class Scene:
     coverage: np.ndarray
     background: str
     placement: Placement
+    tint: str | None = None
 
 
 def random_placement(rng: np.random.Generator) -> Placement:
-    """Objects fill 55–95 % of the picture, anywhere they fit, mostly near the middle."""
-    x, y = np.clip(rng.normal(0, 0.5, 2), -1, 1)
-    return Placement(float(rng.uniform(0.55, 0.95)), float(x), float(y), bool(rng.random() < 0.5))
+    """Objects fill 62–92 % of the picture, anywhere they fit, mostly near the middle."""
+    x, y = np.clip(rng.normal(0, 0.45, 2), -1, 1)
+    return Placement(float(rng.uniform(0.62, 0.92)), float(x), float(y), bool(rng.random() < MIRRORED))
+
+
+def random_tint(item: PictureObject, rng: np.random.Generator) -> str | None:
+    """A colour for `item`, or None for its own; objects whose name is of a colour keep theirs."""
+    draw, name = rng.random(), str(rng.choice(list(COLOURS)))
+    return name if draw < TINTED and not any(colour in item.name for colour in COLOURS) else None
+
+
+def tinted(cutout: Image.Image, tint: str | None) -> Image.Image:
+    """`cutout` (RGBA) in shades of one colour, its light and dark kept; None leaves it as it is."""
+    if tint is None:
+        return cutout
+    pixels = np.asarray(cutout).astype(np.float32)
+    light = pixels[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32) / 255
+    shades = np.asarray(COLOURS[tint], np.float32) * (0.3 + 1.1 * light)[..., None] + 0.12 * (light**4)[..., None]
+    pixels[..., :3] = 255 * np.clip(shades, 0, 1) * 0.85 + pixels[..., :3] * 0.15
+    return Image.fromarray(pixels.astype(np.uint8), "RGBA")
 
 
 def compose(
@@ -62,9 +84,10 @@ def compose(
     return Scene((canvas * 255 + 0.5).astype(np.uint8), coverage, background, placement)
 
 
-def random_scene(cutout: Image.Image, rng: np.random.Generator, size: int = 128) -> Scene:
+def random_scene(cutout: Image.Image, rng: np.random.Generator, size: int = 128, tint: str | None = None) -> Scene:
     """The object somewhere on a background drawn evenly from all of them."""
-    return compose(cutout, str(rng.choice(list(PAINTERS))), random_placement(rng), rng, size)
+    scene = compose(tinted(cutout, tint), str(rng.choice(list(PAINTERS))), random_placement(rng), rng, size)
+    return replace(scene, tint=tint)
 
 
 def place_words(background: str) -> str:
@@ -78,10 +101,14 @@ def with_article(words: str) -> str:
 
 
 def caption(item: PictureObject, scene: Scene, rng: np.random.Generator) -> str:
-    """A templated caption. One in five calls the object by its class, one in twenty by its family."""
+    """A templated caption. One in seven calls the object by its class, one in thirty by its family."""
     draw = rng.random()
-    noun = item.family if draw < 0.05 else item.class_name if draw < 0.25 else item.name
+    noun = item.family if draw < 0.03 else item.class_name if draw < 0.17 else item.name
     placement = scene.placement
+    if scene.tint:
+        noun = f"{scene.tint} {noun}"
+    if placement.flip:
+        noun = f"mirrored {noun}"
     if placement.size < SMALL and rng.random() < 0.5:
         noun = f"small {noun}"
     elif placement.size > LARGE and rng.random() < 0.5:

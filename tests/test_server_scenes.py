@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from transformers import CLIPTokenizer
 
-from server_distill.backgrounds import PAINTERS, paint
+from server_distill.backgrounds import COLOURS, PAINTERS, paint
 from server_distill.make_tokenizer import MAX_LENGTH, caption_words, make_tokenizer
 from server_distill.objects import load_cutout, read_catalogue
 from server_distill.personalization_scores import PHOTO_PLACES, prompt_places, subject_photos
-from server_distill.scenes import Placement, caption, compose, random_scene
+from server_distill.scenes import MIRRORED, Placement, caption, compose, random_scene, random_tint, tinted
 
 HELD_OUT = read_catalogue("held_out")
 
@@ -63,6 +63,39 @@ def test_captions_name_the_object_and_the_place() -> None:
         assert scene.background in text
 
 
+def test_captions_say_colour_and_mirror_image() -> None:
+    rng = np.random.default_rng(0)
+    item = HELD_OUT[0]
+    mirrored = 0
+    for i in range(200):
+        tint = list(COLOURS)[i % len(COLOURS)] if i % 2 else None
+        scene = random_scene(load_cutout(item), rng, size=32, tint=tint)
+        text = caption(item, scene, rng)
+        assert ("mirrored" in text) == scene.placement.flip
+        assert tint is None or tint in text
+        mirrored += scene.placement.flip
+    assert 200 * MIRRORED / 4 < mirrored < 200 * MIRRORED * 2  # 20 expected, four standard deviations are 17
+
+
+def test_a_tint_changes_the_colour_alone() -> None:
+    cutout = load_cutout(HELD_OUT[0])
+    assert tinted(cutout, None) is cutout
+    before, after = np.asarray(cutout), np.asarray(tinted(cutout, "green"))
+    assert np.array_equal(before[..., 3], after[..., 3])
+    solid = after[after[..., 3] > 200].astype(float)
+    assert (solid[:, 1] > solid[:, [0, 2]].max(1)).mean() > 0.95
+    light = [(x[..., :3] @ [0.299, 0.587, 0.114])[x[..., 3] > 200] for x in (before, after)]
+    assert np.corrcoef(*light)[0, 1] > 0.8
+
+
+def test_objects_named_for_a_colour_keep_it() -> None:
+    rng = np.random.default_rng(0)
+    items = {item.name: item for item in read_catalogue()}
+    assert all(random_tint(items["green apple"], rng) is None for _ in range(50))
+    tints = {random_tint(items["cow"], rng) for _ in range(300)}
+    assert tints == {None, *COLOURS}
+
+
 def test_photos_never_show_what_prompts_ask_for() -> None:
     assert set(prompt_places(8, seed=3)).isdisjoint(PHOTO_PLACES)
     photos = subject_photos(HELD_OUT[0])
@@ -81,7 +114,10 @@ def test_tokenizer_reads_each_word_as_one_token_and_survives_a_reload(tmp_path: 
     ) == text.lower().replace(" ", "")
     assert made.model_max_length == MAX_LENGTH
     worst = max(
-        (f"a photo of a small {item.name} in front of a brick wall, to the right" for item in read_catalogue()),
+        (
+            f"a photo of a small mirrored purple {item.name} in front of a brick wall, to the right"
+            for item in read_catalogue()
+        ),
         key=lambda t: len(made(t, truncation=False).input_ids),
     )
     assert len(made(worst, truncation=False).input_ids) <= MAX_LENGTH

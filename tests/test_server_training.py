@@ -9,14 +9,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
+from transformers import CLIPTokenizer
 
+from server_distill.backgrounds import COLOURS
 from server_distill.block_removal import feature_names, make_student, teacher_name
+from server_distill.cpu_speed import bf16_is_faster, prepare
 from server_distill.distill_default import BlockFeatures, feature_loss
 from server_distill.evaluate import border_cells, frechet_distance
 from server_distill.objects import load_cutout, read_catalogue
+from server_distill.perceptual_loss import perceptual_loss
+from server_distill.pretrain_text import COMPONENTS, ThumbnailReader, new_text_encoder, pretrain_text, thumbnail_loss
 from server_distill.scenes import random_scene
 from server_distill.train_autoencoder import new_autoencoder, psnr
-from server_distill.train_teacher import UNET, Example
+from server_distill.train_teacher import EVEN_TIMESTEPS, UNET, Example, draw_timesteps
 from server_distill.training_state import load_state, save_state
 
 
@@ -102,6 +107,75 @@ def test_batches_depend_on_the_step_alone() -> None:
     assert weight.mean().item() == pytest.approx(1, abs=1e-5)
     assert timesteps.min() >= 0 and timesteps.max() < 1000
     assert latents.abs().max() <= (cache["latents"].float().abs() * 1.5).max()
+
+
+def test_timesteps_prefer_the_middle_and_reach_both_ends() -> None:
+    generator = torch.Generator().manual_seed(0)
+    timesteps = draw_timesteps(100_000, generator)
+    assert timesteps.min() == 0 and timesteps.max() == 999
+    middle = ((timesteps >= 250) & (timesteps < 750)).float().mean().item()
+    # Half of the even ones; of the logit-normal ones those with |z| < ln 3, 72.8 % (five standard deviations: 0.007).
+    assert middle == pytest.approx(0.5 * EVEN_TIMESTEPS + 0.728 * (1 - EVEN_TIMESTEPS), abs=0.01)
+
+
+def test_fast_attention_is_diffusers_attention(teacher: UNet2DConditionModel) -> None:
+    fast = UNet2DConditionModel.from_config(teacher.config)
+    fast.load_state_dict(teacher.state_dict())
+    prepare(fast, bf16=False)
+    x, t, hidden = torch.randn(2, 4, 16, 16), torch.tensor([3, 700]), torch.randn(2, 24, 128)
+    outputs = [net(x, t, hidden).sample for net in (teacher, fast)]
+    assert torch.allclose(*outputs, rtol=1e-4, atol=1e-5)  # sums in another order
+    for net, output in zip((teacher, fast), outputs, strict=True):
+        net.zero_grad()
+        output.square().sum().backward()
+    name = "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight"
+    wanted, got = (net.get_parameter(name).grad for net in (teacher, fast))
+    assert wanted is not None and got is not None
+    assert (got - wanted).norm() / wanted.norm() < 1e-3
+
+
+def test_the_precision_trial_leaves_the_network_as_it_was(teacher: UNet2DConditionModel) -> None:
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    assert bf16_is_faster(teacher, batch=1) in (True, False)
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    assert teacher.conv_in.weight.grad is None
+
+
+def test_perceptual_loss_sees_what_changed_and_teaches() -> None:
+    torch.manual_seed(0)
+    wanted = torch.rand(2, 3, 64, 64) * 2 - 1
+    assert perceptual_loss(wanted, wanted) == 0
+    near, far = wanted + 0.02 * torch.randn_like(wanted), torch.rand(2, 3, 64, 64) * 2 - 1
+    assert 0 < perceptual_loss(near, wanted) < perceptual_loss(far, wanted)
+    painted = far.clone().requires_grad_()
+    loss = perceptual_loss(painted, wanted)
+    (gradient,) = torch.autograd.grad(loss, painted)
+    assert perceptual_loss(far - 1e-2 * gradient / gradient.std(), wanted) < loss
+
+
+def test_thumbnail_loss_ignores_colours_outside_the_object() -> None:
+    wanted = torch.randn(1, 5, 16, 16)
+    wanted[:, 4] = 0
+    wanted[:, 4, 4:8, 4:8] = 1
+    painted = wanted.clone()
+    painted[:, :4, 10:] += 5
+    assert thumbnail_loss(painted, wanted) == 0
+    painted[:, :4, 5] += 1
+    assert thumbnail_loss(painted, wanted) == pytest.approx(0.25)  # one of four covered rows is off by one
+
+
+def test_text_pretraining_learns_what_objects_look_like() -> None:
+    tokenizer = CLIPTokenizer.from_pretrained("models/default/teacher/tokenizer")
+    count = len(read_catalogue("train"))
+    torch.manual_seed(0)
+    targets = {
+        "features": torch.randn(count, COMPONENTS),
+        "thumbnails": torch.rand(count, 1 + len(COLOURS), 5, 16, 16),
+    }
+    model = new_text_encoder(tokenizer)
+    short, long = (pretrain_text(model, tokenizer, targets, steps, seed=0) for steps in (1, 30))
+    assert long < 0.7 * short
+    assert ThumbnailReader(128)(torch.randn(2, 24, 128)).shape == (2, 5, 16, 16)
 
 
 def test_a_checkpoint_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
