@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import time
 from pathlib import Path
 
@@ -54,8 +55,8 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, default=Path("out/train/vae"))
     parser.add_argument("--data", type=Path, default=Path("out/train/latents.pt"))
     parser.add_argument("--output", type=Path, default=Path("out/train/student"))
-    parser.add_argument("--minutes", type=float, default=30, help="how long this run trains at most")
-    parser.add_argument("--steps", type=int, default=20_000, help="stop for good at this step")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="how long this run trains at most")
+    parser.add_argument("--steps", type=int, default=1500, help="stop for good at this step")
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--learning-rate", type=float, default=4e-4)
     parser.add_argument(

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import time
 from pathlib import Path
 
@@ -125,10 +126,10 @@ def main() -> None:
     parser.add_argument("--tokenizer", type=Path, default=Path("out/train/tokenizer"))
     parser.add_argument("--output", type=Path, default=Path("out/train/teacher"))
     parser.add_argument("--start", type=Path, help="without a checkpoint, start from this pipeline folder's weights")
-    parser.add_argument("--minutes", type=float, default=60, help="how long this run trains at most")
-    parser.add_argument("--steps", type=int, default=200_000, help="stop for good at this step")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="how long this run trains at most")
+    parser.add_argument("--steps", type=int, default=5000, help="stop for good at this step")
     parser.add_argument(
-        "--decay-steps", type=int, default=0, help="the last so many steps lower the learning rate to 0"
+        "--decay-steps", type=int, help="the last so many steps lower the learning rate to 0 (default: a quarter)"
     )
     parser.add_argument("--batch", type=int, default=48)
     parser.add_argument("--learning-rate", type=float, default=8e-4)
@@ -171,6 +172,7 @@ def main() -> None:
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         step, seconds = state["step"], state["seconds"]
+    decay_steps = args.steps // 4 if args.decay_steps is None else args.decay_steps
     stop, begun = StopRequest(), seconds
     start = last = time.monotonic()
     running: list[float] = []
@@ -197,7 +199,7 @@ def main() -> None:
 
     while step < args.steps and time.monotonic() - start < args.minutes * 60 and not stop:
         left = args.steps - step
-        rate = args.learning_rate * min(1.0, (step + 1) / 100) * min(1.0, left / max(1, args.decay_steps))
+        rate = args.learning_rate * min(1.0, (step + 1) / 100) * min(1.0, left / max(1, decay_steps))
         for group in optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         latents, ids, weight, noise, timesteps = examples.batch(step, args.batch)
@@ -213,7 +215,7 @@ def main() -> None:
         optimizer.step()
         running.append(loss.item())
         step += 1
-        decay = min(0.999, (step + 1) / (step + 10))
+        decay = min(0.998, (step + 1) / (step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.parameters()), list(pair.parameters()), 1 - decay)
         seconds = begun + time.monotonic() - start
