@@ -135,6 +135,7 @@ def test_fast_attention_is_diffusers_attention(teacher: UNet2DConditionModel) ->
 
 
 def test_the_precision_trial_leaves_the_network_as_it_was(teacher: UNet2DConditionModel) -> None:
+    teacher.zero_grad()  # tests before this one share the network
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     assert bf16_is_faster(teacher, batch=1) in (True, False)
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
