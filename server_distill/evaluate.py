@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("out/evaluate"))
     parser.add_argument("--prompts", type=int, default=300)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance-scale", type=float, default=4.0)
+    parser.add_argument("--guidance-scale", type=float, default=3.0)
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
