@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, default=Path("out/train/vae"))
     parser.add_argument("--data", type=Path, default=Path("out/train/latents.pt"))
     parser.add_argument("--output", type=Path, default=Path("out/train/student"))
+    parser.add_argument("--start", type=Path, help="go on from this student's weights instead of the teacher's blocks")
     parser.add_argument("--minutes", type=float, default=math.inf, help="how long this run trains at most")
     parser.add_argument("--steps", type=int, default=1500, help="stop for good at this step")
     parser.add_argument("--batch", type=int, default=48)
@@ -74,6 +75,9 @@ def main() -> None:
     pipeline = StableDiffusionPipeline.from_pretrained(args.teacher, safety_checker=None)
     teacher, text, tokenizer = pipeline.unet.requires_grad_(False), pipeline.text_encoder, pipeline.tokenizer
     student = make_student(teacher)
+    if args.start:
+        started = UNet2DConditionModel.from_pretrained(args.start / "unet", torch_dtype=torch.float32)
+        student.load_state_dict(started.state_dict())
     empty = tokenizer("", padding="max_length", return_tensors="pt").input_ids[0]
     examples = Example(cache, empty, args.seed + 77)
     checkpoint = args.output / "checkpoint.pt"
