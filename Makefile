@@ -54,17 +54,18 @@ test-fast: test-bundle-tiny  ## The tests that take seconds
 	$(PY) -m pytest $(EXPORT_TESTS) -m 'not slow'
 	$(PY) -m pytest tests $(EXPORT_TESTS:%=--ignore=%) -m 'not slow'
 
-# The sanitizers' runtime must come before Python itself; Python's own leaks are not the core's.
+# The sanitizers' runtime must come before Python itself, and find the C++ library's throw; Python's leaks are not the core's.
+# Nothing is captured (-s): a report would be lost with the process.
 SANITIZED := build/sanitize
-ASAN_RUNTIME = $(shell $(CXX) -print-file-name=libasan.so)
+ASAN_RUNTIME = $(shell $(CXX) -print-file-name=libasan.so) $(shell $(CXX) -print-file-name=libstdc++.so)
 
 test-sanitize: test-bundle-tiny  ## The core's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(VENV)/bin/cmake -S device_runtime -B $(SANITIZED) -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLIKENESS_SANITIZE=ON \
 	  -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV))/bin/ninja -DLIKENESS_PYTHON=$(abspath $(VENV))/bin/python > $(SANITIZED).log 2>&1 \
 	  || { cat $(SANITIZED).log; exit 1; }
 	$(VENV)/bin/cmake --build $(SANITIZED)
-	LIKENESS_BUILD_DIR=$(abspath $(SANITIZED)) LD_PRELOAD=$(ASAN_RUNTIME) ASAN_OPTIONS=detect_leaks=0 \
-	  $(PY) -m pytest tests/test_core_*.py tests/test_runtime_*.py -m 'not slow'
+	LIKENESS_BUILD_DIR=$(abspath $(SANITIZED)) LD_PRELOAD="$(ASAN_RUNTIME)" ASAN_OPTIONS=detect_leaks=0 \
+	  $(PY) -m pytest -s tests/test_core_*.py tests/test_runtime_*.py -m 'not slow'
 
 lint: $(STAMP)  ## ruff, mypy and clang-format
 	$(VENV)/bin/ruff check .
