@@ -191,7 +191,8 @@ def test_modifier_rate_zero_leaves_its_embedding(engine, subject, tmp_path):
 
 def test_a_batch_is_noised_views_and_prior_latents(engine, subject, manifest, batch_of, tmp_path):
     """From x_t and v follow x_0 and the noise; the prior's x_0 are the bundle's latents, the instance's are views."""
-    with new_session(engine, tmp_path / "j", steps=1, prior_loss_weight=0.7) as session:
+    # Shrunk and enlarged views all differ, so that each can be told from its latents, whatever the bundle recommends.
+    with new_session(engine, tmp_path / "j", steps=1, prior_loss_weight=0.7, size_augmentation=True) as session:
         session.run()
     prior, _ = read_safetensors(subject.bundle / "prior" / "prior.safetensors")
     views, _ = read_safetensors(tmp_path / "j" / "views.safetensors")
