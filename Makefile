@@ -29,12 +29,17 @@ $(STAMP): pyproject.toml
 
 venv: $(STAMP)  ## Create .venv with everything that the project needs
 
+# $(call build-core,FOLDER,OPTIONS): configure and build the C++ core there.
+define build-core
+$(VENV)/bin/cmake -S device_runtime -B $(1) -G Ninja $(2) \
+  -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV))/bin/ninja -DLIKENESS_PYTHON=$(abspath $(VENV))/bin/python > $(1).log 2>&1 \
+  || { cat $(1).log; exit 1; }
+$(VENV)/bin/cmake --build $(1)
+endef
+
 core: $(STAMP)  ## Build the C++ core (build/device_runtime)
 	mkdir -p build
-	$(VENV)/bin/cmake -S device_runtime -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release \
-	  -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV))/bin/ninja -DLIKENESS_PYTHON=$(abspath $(VENV))/bin/python > $(BUILD).log 2>&1 \
-	  || { cat $(BUILD).log; exit 1; }
-	$(VENV)/bin/cmake --build $(BUILD)
+	$(call build-core,$(BUILD),-DCMAKE_BUILD_TYPE=Release)
 
 demo: core  ## Photos in, personalized pictures out: out/demo/sheet.png (PHOTOS=dir CLASS=dog for your own)
 	$(PY) -m server_distill.demo --output out/demo $(if $(PHOTOS),--photos '$(PHOTOS)') $(if $(CLASS),--class-name '$(CLASS)')
@@ -60,10 +65,7 @@ SANITIZED := build/sanitize
 ASAN_RUNTIME = $(shell $(CXX) -print-file-name=libasan.so) $(shell $(CXX) -print-file-name=libstdc++.so)
 
 test-sanitize: test-bundle-tiny  ## The core's tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	$(VENV)/bin/cmake -S device_runtime -B $(SANITIZED) -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLIKENESS_SANITIZE=ON \
-	  -DCMAKE_MAKE_PROGRAM=$(abspath $(VENV))/bin/ninja -DLIKENESS_PYTHON=$(abspath $(VENV))/bin/python > $(SANITIZED).log 2>&1 \
-	  || { cat $(SANITIZED).log; exit 1; }
-	$(VENV)/bin/cmake --build $(SANITIZED)
+	$(call build-core,$(SANITIZED),-DCMAKE_BUILD_TYPE=RelWithDebInfo -DLIKENESS_SANITIZE=ON)
 	LIKENESS_BUILD_DIR=$(abspath $(SANITIZED)) LD_PRELOAD="$(ASAN_RUNTIME)" ASAN_OPTIONS=detect_leaks=0 \
 	  $(PY) -m pytest -s tests/test_core_*.py tests/test_runtime_*.py -m 'not slow'
 
