@@ -17,6 +17,9 @@ from torch.nn import functional
 KEEP_PROBABILITIES_BYTES = 4 << 20
 """Attention probabilities up to this size are kept for the backward pass; larger ones are computed again."""
 
+SCORES_BYTES = 16 << 20
+"""Attention scores that exist at a time; more would be what decides a phone's memory (512 MB at 64×64 latents)."""
+
 TINY = 1e-20
 
 
@@ -139,35 +142,76 @@ class GEGLU(torch.autograd.Function):
         return grad * functional.gelu(gate), grad * value * gelu_derivative(gate)
 
 
+def _attention_blocks(heads: int, rows: int, columns: int) -> list[list[tuple[slice, slice]]]:
+    """Lists, one a group of heads, of (heads, query rows) whose scores take at most `SCORES_BYTES` each."""
+    per_head = rows * columns * 4
+    together = max(1, min(heads, SCORES_BYTES // per_head))
+    height = max(1, min(rows, SCORES_BYTES // (columns * 4)))
+    # slice(None), not slice(0, heads): taking the whole then leaves no operation in the graph.
+    head_slices = [slice(i, i + together) for i in range(0, heads, together)] if together < heads else [slice(None)]
+    row_slices = [slice(i, i + height) for i in range(0, rows, height)] if height < rows else [slice(None)]
+    return [[(some, part) for part in row_slices] for some in head_slices]
+
+
+def _join(parts: list[Tensor], dim: int) -> Tensor:
+    """`torch.cat`, four at a time: XNNPACK joins at most five."""
+    while len(parts) > 1:
+        parts = [torch.cat(parts[i : i + 4], dim) if i + 1 < len(parts) else parts[i] for i in range(0, len(parts), 4)]
+    return parts[0]
+
+
 class Attention(torch.autograd.Function):
-    """softmax(QKᵀ·scale + mask)·V for query (BH,S,d), key and value (BH,T,d), mask (S,T) or None."""
+    """softmax(QKᵀ·scale + mask)·V for query (BH,S,d), key and value (BH,T,d), mask (S,T) or None.
+
+    Scores are computed in blocks of heads and query rows, so that no block's takes more than `SCORES_BYTES`.
+    """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float, mask: Tensor | None) -> Tensor:
         query = query * scale
-        probabilities = Attention.probabilities(query, key, mask)
-        out = torch.bmm(probabilities, value)
-        kept = [probabilities] if probabilities.numel() * 4 <= KEEP_PROBABILITIES_BYTES else []
-        ctx.scale, ctx.mask = scale, mask
+        blocks = _attention_blocks(query.shape[0], query.shape[1], key.shape[1])
+        kept, groups = [], []
+        for group in blocks:
+            parts = []
+            for heads, rows in group:
+                probabilities = Attention.probabilities(query, key, mask, heads, rows)
+                parts.append(torch.bmm(probabilities, value[heads]))
+                kept.append(probabilities)
+            groups.append(_join(parts, 1))
+        out = _join(groups, 0)
+        if sum(p.numel() * 4 for p in kept) > KEEP_PROBABILITIES_BYTES:
+            kept = []
+        ctx.scale, ctx.mask, ctx.blocks = scale, mask, blocks
         ctx.save_for_backward(query, key, value, out, *kept)
         return out
 
     @staticmethod
-    def probabilities(query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
-        scores = torch.bmm(query, key.transpose(1, 2))
-        return torch.softmax(scores if mask is None else scores + mask, -1)
+    def probabilities(query: Tensor, key: Tensor, mask: Tensor | None, heads: slice, rows: slice) -> Tensor:
+        scores = torch.bmm(query[heads, rows], key[heads].transpose(1, 2))
+        return torch.softmax(scores if mask is None else scores + mask[rows], -1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, out, *kept = ctx.saved_tensors
         (grad,) = grads
-        probabilities = kept[0] if kept else Attention.probabilities(query, key, ctx.mask)
-        d_value = torch.bmm(probabilities.transpose(1, 2), grad)
         # Σ_t p·dp equals Σ_d grad·out (Dao et al. 2022, FlashAttention, appendix B.2): d terms instead of T.
         level = row_mean(grad * out) * float(grad.shape[-1])
-        d_scores = probabilities * (torch.bmm(grad, value.transpose(1, 2)) - level)
-        d_query = torch.bmm(d_scores, key) * ctx.scale
-        return d_query, torch.bmm(d_scores.transpose(1, 2), query), d_value, None, None
+        d_queries, d_keys, d_values = [], [], []
+        for group in ctx.blocks:
+            d_rows, d_key, d_value = [], None, None
+            for heads, rows in group:
+                probabilities = kept.pop(0) if kept else Attention.probabilities(query, key, ctx.mask, heads, rows)
+                part = grad[heads, rows]
+                value_part = torch.bmm(probabilities.transpose(1, 2), part)
+                d_scores = probabilities * (torch.bmm(part, value[heads].transpose(1, 2)) - level[heads, rows])
+                key_part = torch.bmm(d_scores.transpose(1, 2), query[heads, rows])
+                d_value = value_part if d_value is None else d_value + value_part
+                d_key = key_part if d_key is None else d_key + key_part
+                d_rows.append(torch.bmm(d_scores, key[heads]) * ctx.scale)
+            d_queries.append(_join(d_rows, 1))
+            d_keys.append(d_key)
+            d_values.append(d_value)
+        return _join(d_queries, 0), _join(d_keys, 0), _join(d_values, 0), None, None
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None) -> Tensor:

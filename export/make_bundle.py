@@ -14,18 +14,26 @@ import os
 import shutil
 import sys
 import tempfile
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from export.lower import BACKEND
-from export.methods import Options, adapter_specs, all_methods
+from export.lower import BACKEND, Lowered
+from export.methods import Options, adapter_specs
 from export.parity import Parity, ParityError, as_json, check_all, table
 from export.pipeline import Pipeline, load_pipeline
-from export.programs import Program, add_tensors, make_programs
+from export.programs import (
+    Program,
+    add_tensors,
+    compare_staged,
+    make_programs,
+    manifest_methods,
+    program_methods,
+)
 from models import manifest as mf
 from models.adapter import base_weights, initial_tensors
 from models.kv_boundary import UnsupportedModelError, cross_attention_layers
@@ -103,32 +111,44 @@ def write_prior(pipeline: Pipeline, pack: Path | None, folder: Path) -> mf.Prior
     return mf.Prior(PRIOR_FILE, source, classes)
 
 
-def parities(programs: dict[str, Program]) -> list[Parity]:
-    return [program.parity for program in programs.values()]
+@dataclass(frozen=True)
+class Built:
+    """The programs by name, and how exact each method is."""
+
+    programs: dict[str, Program]
+    parities: list[Parity]
 
 
-def text_report(programs: dict[str, Program]) -> str:
-    """What the programs are made of and how exact they are, a line a method."""
-    lines = [
-        f"{name:24} {one.lowered.bytes / 2**20:7.2f} MB  {one.lowered.delegates:2} delegates"
-        + (f", left over: {one.lowered.left_over}" if one.lowered.left_over else "")
-        for name, one in programs.items()
-    ]
-    return "\n".join([*lines, "", table(parities(programs))])
+def text_report(built: Built) -> str:
+    """What the programs are made of, a line a program or a method in stages, and how exact they are."""
+    groups: dict[str, list[Lowered]] = {}
+    for name, program in built.programs.items():
+        groups.setdefault(name.partition("/")[0], []).append(program.lowered)
+    lines = []
+    for name, group in groups.items():
+        left_over: Counter[str] = sum((Counter(one.left_over) for one in group), Counter())
+        lines.append(
+            f"{name:24} {sum(one.bytes for one in group) / 2**20:7.2f} MB  "
+            + (f"{len(group)} programs, " if len(group) > 1 else "")
+            + f"{sum(one.delegates for one in group)} delegates"
+            + (f", left over: {dict(left_over)}" if left_over else "")
+        )
+    return "\n".join([*lines, "", table(built.parities)])
 
 
-def write_report(programs: dict[str, Program], path: Path) -> None:
+def write_report(built: Built, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    lowered = {name: asdict(program.lowered) for name, program in programs.items()}
-    path.write_text(json.dumps({"programs": lowered, **as_json(parities(programs))}, indent=1) + "\n")
+    lowered = {name: asdict(program.lowered) for name, program in built.programs.items()}
+    path.write_text(json.dumps({"programs": lowered, **as_json(built.parities)}, indent=1) + "\n")
 
 
-def build(
-    pipeline: Pipeline, options: Options, name: str, prior_pack: Path | None, folder: Path, jobs: int
-) -> dict[str, Program]:
-    """Write the whole bundle into the empty `folder`, every program compared with the stock modules."""
-    names = [method.name for method in all_methods(pipeline, options)]
+def build(pipeline: Pipeline, options: Options, name: str, prior_pack: Path | None, folder: Path, jobs: int) -> Built:
+    """Write the whole bundle into the empty `folder`, every method compared with the stock modules."""
+    names = [method.name for method in program_methods(pipeline, options)]
     programs = make_programs(pipeline.folder, options, names, folder, jobs)
+    methods = manifest_methods(programs)
+    alone = {name: program.parity for name, program in programs.items() if program.parity is not None}
+    parities = alone | compare_staged(pipeline, options, methods, folder)
     tensors: dict[str, mf.TensorSpec] = {}
     for program in programs.values():
         add_tensors(tensors, program.tensors)
@@ -161,7 +181,7 @@ def build(
         batch=options.batch,
         layers=[mf.Layer(layer.name, layer.channels) for layer in cross_attention_layers(pipeline.unet)],
         tensors=tensors,
-        methods={key: program.method for key, program in programs.items()},
+        methods=methods,
         adapters=write_adapters(pipeline, options, folder),
         prior=write_prior(pipeline, prior_pack, folder),
         recommended=pipeline.recommended,
@@ -169,7 +189,7 @@ def build(
     for path in mf.files_in(folder).values():
         path.chmod(0o644)
     mf.write(folder, manifest)
-    return programs
+    return Built(programs, list(parities.values()))
 
 
 def install(staging: Path, output: Path) -> None:
@@ -205,6 +225,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--text-batch", type=int, default=4)
     parser.add_argument("--max-modifier-tokens", type=int, default=2)
     parser.add_argument("--lora-rank", type=int, default=8)
+    parser.add_argument(
+        "--staged",
+        action="store_true",
+        help="cut denoise and train_step into stages, for a UNet too large for the device to hold whole",
+    )
     parser.add_argument("--prior-pack", type=Path, help=f"safetensors; {DEFAULT_PRIOR} for the default model")
     parser.add_argument(
         "--jobs", type=int, default=min(2, os.cpu_count() or 1), help="methods at a time, each a process of its own"
@@ -227,15 +252,16 @@ def main(arguments: list[str] | None = None) -> int:
         mf.Batch(args.text_batch, args.train_batch, args.denoise_batch, 1),
         args.max_modifier_tokens,
         args.lora_rank,
+        args.staged,
     )
     args.output.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{args.output.name}.", dir=args.output.parent))
     try:
         pipeline = load_pipeline(args.model)
-        programs = build(pipeline, options, args.name, prior_pack, staging, args.jobs)
-        print(text_report(programs))
-        write_report(programs, args.report)
-        check_all(parities(programs))
+        built = build(pipeline, options, args.name, prior_pack, staging, args.jobs)
+        print(text_report(built))
+        write_report(built, args.report)
+        check_all(built.parities)
         install(staging, args.output)
     except (BundleError, UnsupportedModelError, ParityError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -35,9 +35,12 @@ class Method:
 
 @dataclass(frozen=True)
 class Options:
+    """What the caller chooses; `staged`: denoise and train_step are cut into stages."""
+
     batch: Batch
     max_modifier_tokens: int
     lora_rank: int
+    staged: bool = False
 
 
 def keys_values_names(count: int, batch: str, prefix: str = "") -> list[str]:
@@ -159,6 +162,16 @@ def adapter_methods(pipeline: Pipeline, options: Options) -> Iterator[Method]:
         )
 
 
+def squared_error(output: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Σ weight·(output − target)² of each row (B,), and its gradient by `output` (B,C,h,w). `weight` is (B,1,h,w)."""
+    channels, height, width = output.shape[1:]
+    error = output - target
+    weighted = error * weight
+    per_channel = ops.pixel_mean(weighted * error).reshape(-1, channels)
+    total = torch.full((1, channels), float(height * width))
+    return functional.linear(per_channel, total).reshape(-1), weighted * 2.0
+
+
 def unet_methods(pipeline: Pipeline, options: Options) -> Iterator[Method]:
     layers = cross_attention_layers(pipeline.unet)
     unet = make_exportable(KVBoundaryUNet(pipeline.unet, ops.attend))
@@ -177,12 +190,8 @@ def unet_methods(pipeline: Pipeline, options: Options) -> Iterator[Method]:
         with torch.enable_grad():
             leaves = [x.detach().requires_grad_() for x in keys_values]
             out = unet(x_t, t, *leaves)
-            error = out.detach() - target
-            weighted = error * weight
-            grads = torch.autograd.grad(out, leaves, weighted * 2.0)
-        per_channel = ops.pixel_mean(weighted * error).reshape(-1, channels)
-        total = torch.full((1, channels), float(size * size))
-        return functional.linear(per_channel, total).reshape(-1), *grads
+            loss, d_out = squared_error(out.detach(), target, weight)
+            return loss, *torch.autograd.grad(out, leaves, d_out)
 
     def train_example(seed: int) -> list[Tensor]:
         b = options.batch.train

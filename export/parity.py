@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -72,14 +72,16 @@ class Program:
         return [x.clone() for x in self._method.execute(list(inputs))]
 
 
-def compare(method: Method, program: Path, reference: Reference, seeds: Sequence[int] = SEEDS) -> Parity:
-    """The worst figures of `method`'s program over `seeds`."""
-    loaded = Program(program)
+Run = Callable[[Sequence[Tensor]], list[Tensor]]
+
+
+def compare(method: Method, run: Run, reference: Reference, seeds: Sequence[int] = SEEDS) -> Parity:
+    """The worst figures over `seeds` of `run`, which makes `method`'s outputs of its inputs."""
     worst = Parity(method.name, 0.0, 1.0, 300.0, "")
     for seed in seeds:
         inputs = method.example(seed)
         expected = reference.run(method.name, inputs)
-        actual = loaded.run(inputs)
+        actual = run(inputs)
         if len(actual) != len(expected):
             raise ParityError(f"{method.name} gives {len(actual)} outputs, not {len(expected)}")
         for name, a, e in zip(method.outputs, actual, expected, strict=True):
