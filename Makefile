@@ -51,7 +51,7 @@ EXPORT_TESTS := $(wildcard tests/test_export_*.py)
 test-bundle-%: core
 	$(PY) -m tests.bundles $*
 
-test: test-bundle-tiny test-bundle-default lint  ## Every test, slow ones too
+test: test-bundle-tiny test-bundle-tiny-staged test-bundle-default lint  ## Every test, slow ones too
 	$(PY) -m pytest $(EXPORT_TESTS)
 	$(PY) -m pytest tests $(EXPORT_TESTS:%=--ignore=%)
 

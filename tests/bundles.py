@@ -1,6 +1,7 @@
-"""The bundles that tests of the runtime run on: a very small model's with random weights, and the default model's.
+"""The bundles that tests of the runtime run on: a very small model's with random weights, whole and in stages, and the
+default model's.
 
-    python -m tests.bundles tiny default
+    python -m tests.bundles tiny tiny-staged default
 
 Each is exported once into build/test_bundles, in a process of its own (the exporter's ExecuTorch and the core's are two
 copies of one library and must not meet), and again when the exporter or the model changes.
@@ -21,6 +22,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 FOLDER = REPOSITORY / "build" / "test_bundles"
 DEFAULT_MODEL = REPOSITORY / "models" / "default"
+TINY = ("tiny", "tiny-staged")
+NAMES = (*TINY, "default")
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def sources(name: str) -> Iterator[Path]:
     yield from REPOSITORY.glob("export/*.py")
     yield from REPOSITORY.glob("models/*.py")
     yield Path(__file__)
-    if name == "tiny":
+    if name in TINY:
         yield REPOSITORY / "tests" / "sd_shaped.py"
     else:
         yield from (path for path in DEFAULT_MODEL.rglob("*") if path.is_file() and path.suffix != ".md")
@@ -81,22 +84,22 @@ def sources_sha256(name: str) -> str:
 def export(name: str, folder: Path) -> None:
     """Export the bundle `name` to `folder`/bundle. Raises CalledProcessError with the exporter's messages shown."""
     arguments = ["--output", str(folder / "bundle"), "--report", str(folder / "report.json"), "--force"]
-    if name == "tiny":
+    if name in TINY:
         shutil.rmtree(folder / "model", ignore_errors=True)
         make_tiny_model(folder / "model" / "student")
         pack = next(folder.glob("model/**/prior_pack.safetensors"))
         arguments += ["--model", str(folder / "model" / "student"), "--prior-pack", str(pack)]
-        arguments += ["--name", "tiny", "--lora-rank", "4"]
+        arguments += ["--name", "tiny", "--lora-rank", "4", *(["--staged"] if name == "tiny-staged" else [])]
     subprocess.run([sys.executable, "-m", "export.make_bundle", *arguments], cwd=REPOSITORY, check=True)
 
 
 def ensure(name: str) -> ExportedModel:
-    """The bundle `name` ("tiny" or "default"), exported where it is missing or out of date.
+    """The bundle `name` of `NAMES`, exported where it is missing or out of date.
 
     Two processes do not export it twice.
     """
     folder = FOLDER / name
-    model = folder / "model" / "student" if name == "tiny" else DEFAULT_MODEL / "student"
+    model = folder / "model" / "student" if name in TINY else DEFAULT_MODEL / "student"
     exported = ExportedModel(model, folder / "bundle")
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:
@@ -110,7 +113,7 @@ def ensure(name: str) -> ExportedModel:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="+", choices=["tiny", "default"])
+    parser.add_argument("names", nargs="+", choices=NAMES)
     for name in parser.parse_args().names:
         print(ensure(name).bundle)
     return 0

@@ -93,6 +93,12 @@ def tiny_bundle(runtime_library: Path) -> ExportedModel:
 
 
 @pytest.fixture(scope="session")
+def staged_bundle(runtime_library: Path) -> ExportedModel:
+    """The model of `tiny_bundle`, its UNet in stages (minutes the first time): for slow tests."""
+    return ensure("tiny-staged")
+
+
+@pytest.fixture(scope="session")
 def default_bundle(runtime_library: Path) -> ExportedModel:
     """The default student and its bundle, exported into build/ and kept (minutes the first time): for slow tests."""
     return ensure("default")
