@@ -13,6 +13,7 @@ import copy
 import json
 import math
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,16 @@ import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
-from server_distill.block_removal import feature_names, make_student
+from server_distill.block_removal import ALIASES, LEVELS, feature_pairs, make_student
 from server_distill.cpu_speed import bf16_is_faster, prepare
 from server_distill.train_teacher import SCHEDULE, Example, save_pipeline
 from server_distill.training_state import StopRequest, load_state, save_state
 
 
 class BlockFeatures:
-    """Keeps the hidden states that the named blocks of one network put out in its last call."""
+    """Keeps the hidden states that the named modules of one network put out in its last call."""
 
-    def __init__(self, unet: UNet2DConditionModel, names: list[str]) -> None:
+    def __init__(self, unet: UNet2DConditionModel, names: Iterable[str]) -> None:
         self.outputs: dict[str, torch.Tensor] = {}
         for name in names:
             unet.get_submodule(name).register_forward_hook(self._keep(name))
@@ -41,12 +42,12 @@ class BlockFeatures:
         return hook
 
 
-def feature_loss(teacher: BlockFeatures, student: BlockFeatures) -> torch.Tensor:
-    """Mean squared distance of block outputs, each relative to the teacher's own power, so that no block
-    drowns another.
+def feature_loss(teacher: BlockFeatures, student: BlockFeatures, pairs: dict[str, str]) -> torch.Tensor:
+    """Mean squared distance of block outputs, student's → teacher's names in `pairs`, each relative to the teacher's
+    own power, so that no block drowns another.
     """
-    pairs = [(teacher.outputs[name], feature) for name, feature in student.outputs.items()]
-    return torch.stack([F.mse_loss(s, t) / t.square().mean().clamp_min(1e-6) for t, s in pairs]).mean()
+    features = [(student.outputs[own], teacher.outputs[wanted]) for own, wanted in pairs.items()]
+    return torch.stack([F.mse_loss(s, t) / t.square().mean().clamp_min(1e-6) for s, t in features]).mean()
 
 
 def main() -> None:
@@ -56,6 +57,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("out/train/latents.pt"))
     parser.add_argument("--output", type=Path, default=Path("out/train/student"))
     parser.add_argument("--start", type=Path, help="go on from this student's weights instead of the teacher's blocks")
+    parser.add_argument(
+        "--level", choices=[*LEVELS, *ALIASES], default="bk_small", help="which of the teacher's blocks remain"
+    )
     parser.add_argument("--minutes", type=float, default=math.inf, help="how long this run trains at most")
     parser.add_argument("--steps", type=int, default=1500, help="stop for good at this step")
     parser.add_argument("--batch", type=int, default=48)
@@ -74,7 +78,7 @@ def main() -> None:
         parser.error(f"{args.data} is missing: run `python -m server_distill.cache_latents` first")
     pipeline = StableDiffusionPipeline.from_pretrained(args.teacher, safety_checker=None)
     teacher, text, tokenizer = pipeline.unet.requires_grad_(False), pipeline.text_encoder, pipeline.tokenizer
-    student = make_student(teacher)
+    student = make_student(teacher, args.level)
     if args.start:
         started = UNet2DConditionModel.from_pretrained(args.start / "unet", torch_dtype=torch.float32)
         student.load_state_dict(started.state_dict())
@@ -94,8 +98,8 @@ def main() -> None:
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         step, seconds = state["step"], state["seconds"]
-    names = feature_names(student)
-    of_teacher, of_student = BlockFeatures(teacher, names), BlockFeatures(student, names)
+    pairs = feature_pairs(student, args.level)
+    of_teacher, of_student = BlockFeatures(teacher, pairs.values()), BlockFeatures(student, pairs)
     schedule = DDIMScheduler(**SCHEDULE)
     stop, begun = StopRequest(), seconds
     start = last = time.monotonic()
@@ -138,7 +142,7 @@ def main() -> None:
             output = student(noisy, timesteps, hidden, return_dict=False)[0].float()
         task = (weight * (output - target).square()).mean()
         imitation = (weight * (output - wanted).square()).mean()
-        features = feature_loss(of_teacher, of_student)
+        features = feature_loss(of_teacher, of_student, pairs)
         loss = task + args.output_weight * imitation + args.feature_weight * features
         optimizer.zero_grad()
         loss.backward()
