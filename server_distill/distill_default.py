@@ -12,6 +12,7 @@ import argparse
 import copy
 import json
 import math
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from tqdm import tqdm
 
 from server_distill.block_removal import ALIASES, LEVELS, feature_pairs, make_student
 from server_distill.cpu_speed import bf16_is_faster, prepare
@@ -128,6 +130,7 @@ def main() -> None:
         }
         (args.output / "training.json").write_text(json.dumps(figures) + "\n")
 
+    bar = tqdm(total=args.steps, initial=step, desc="training", unit=" steps", disable=None)
     while step < args.steps and time.monotonic() - start < args.minutes * 60 and not stop:
         for group in optimizer.param_groups:
             group["lr"] = args.learning_rate * min(1, (step + 1) / 200) * max(0.02, 1 - step / args.steps)
@@ -150,13 +153,14 @@ def main() -> None:
         optimizer.step()
         running.append((task.item(), imitation.item(), features.item()))
         step += 1
+        bar.update()
         decay = min(0.998, (step + 1) / (step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.parameters()), list(student.parameters()), 1 - decay)
         seconds = begun + time.monotonic() - start
         if step % 100 == 0:
             shown = " ".join(f"{v:.4f}" for v in np.mean(running[-100:], axis=0))
-            print(f"step {step} task/output/feature loss {shown} {seconds:.0f}s", flush=True)
+            tqdm.write(f"step {step} task/output/feature loss {shown} {seconds:.0f}s", file=sys.stderr)
         if time.monotonic() - last > args.save_every * 60:
             last = time.monotonic()
             save()

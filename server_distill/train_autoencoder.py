@@ -13,12 +13,14 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from tqdm import tqdm
 
 from server_distill.autoencoder_start import start_from_block_averages
 from server_distill.objects import load_cutout, read_catalogue
@@ -107,6 +109,7 @@ def main() -> None:
     start = last = time.monotonic()
     begun = seconds
     test = picture_batch(items, cutouts, np.random.default_rng(10**6), 32, 128)
+    bar = tqdm(total=args.steps, initial=step, desc="training", unit=" steps", disable=None)
     while step < args.steps and time.monotonic() - start < args.minutes * 60 and not stop:
         progress = step / args.steps
         rate = args.learning_rate * min(1, step / 100) * (0.03 + 0.97 * 0.5 * (1 + np.cos(np.pi * progress)))
@@ -127,18 +130,19 @@ def main() -> None:
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         step += 1
+        bar.update()
         decay = min(0.998, (step + 1) / (step + 10))
         with torch.no_grad():
             for a, p in zip(average.parameters(), model.parameters(), strict=True):
                 a.lerp_(p, 1 - decay)
         if step % 100 == 0 or step == args.steps:
             seconds = begun + time.monotonic() - start
-            print(f"step {step} loss {loss.item():.4f} lr {rate:.2e} {seconds:.0f}s", flush=True)
+            tqdm.write(f"step {step} loss {loss.item():.4f} lr {rate:.2e} {seconds:.0f}s", file=sys.stderr)
         if time.monotonic() - last > 120 or step == args.steps or stop:
             last = time.monotonic()
             with torch.no_grad():
                 score = psnr(average.decode(average.encode(test).latent_dist.mean).sample, test).mean().item()
-            print(f"step {step} PSNR {score:.2f} dB", flush=True)
+            tqdm.write(f"step {step} PSNR {score:.2f} dB", file=sys.stderr)
             seconds = begun + time.monotonic() - start
             save_state(
                 checkpoint,

@@ -17,12 +17,14 @@ import argparse
 import copy
 import json
 import math
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from server_distill.cpu_speed import bf16_is_faster, prepare
@@ -197,6 +199,7 @@ def main() -> None:
         }
         (args.output / "training.json").write_text(json.dumps(figures) + "\n")
 
+    bar = tqdm(total=args.steps, initial=step, desc="training", unit=" steps", disable=None)
     while step < args.steps and time.monotonic() - start < args.minutes * 60 and not stop:
         left = args.steps - step
         rate = args.learning_rate * min(1.0, (step + 1) / 100) * min(1.0, left / max(1, decay_steps))
@@ -215,13 +218,15 @@ def main() -> None:
         optimizer.step()
         running.append(loss.item())
         step += 1
+        bar.update()
         decay = min(0.998, (step + 1) / (step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.parameters()), list(pair.parameters()), 1 - decay)
         seconds = begun + time.monotonic() - start
         if step % 100 == 0:
-            print(
-                f"step {step} loss {np.mean(running[-100:]):.4f} {step * args.batch} samples {seconds:.0f}s", flush=True
+            tqdm.write(
+                f"step {step} loss {np.mean(running[-100:]):.4f} {step * args.batch} samples {seconds:.0f}s",
+                file=sys.stderr,
             )
         if time.monotonic() - last > args.save_every * 60:
             last = time.monotonic()
