@@ -14,8 +14,9 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from safetensors.torch import save_file
 
 from export.lower import BACKEND, Lowered
 from export.methods import Options, adapter_specs
-from export.parity import Parity, ParityError, as_json, check_all, table
+from export.parity import Parity, ParityError, check_all, flat_figures, table
 from export.pipeline import Pipeline, load_pipeline
 from export.programs import (
     Program,
@@ -119,13 +120,18 @@ class Built:
     parities: list[Parity]
 
 
-def text_report(built: Built) -> str:
-    """What the programs are made of, a line a program or a method in stages, and how exact they are."""
+def lowered_methods(built: Built) -> dict[str, list[Lowered]]:
+    """What each method's programs are made of; several where it is in stages."""
     groups: dict[str, list[Lowered]] = {}
     for name, program in built.programs.items():
         groups.setdefault(name.partition("/")[0], []).append(program.lowered)
+    return groups
+
+
+def text_report(built: Built) -> str:
+    """What the programs are made of and how exact they are, a line a method."""
     lines = []
-    for name, group in groups.items():
+    for name, group in lowered_methods(built).items():
         left_over: Counter[str] = sum((Counter(one.left_over) for one in group), Counter())
         lines.append(
             f"{name:24} {sum(one.bytes for one in group) / 2**20:7.2f} MB  "
@@ -136,10 +142,17 @@ def text_report(built: Built) -> str:
     return "\n".join([*lines, "", table(built.parities)])
 
 
-def write_report(built: Built, path: Path) -> None:
+def write_report(built: Built, path: Path, seconds: float) -> None:
+    """Flat keys (docs/export.md), and the tables beside them as `.md`."""
+    figures = flat_figures(built.parities)
+    for name, group in lowered_methods(built).items():
+        figures[f"{name}_megabytes"] = round(sum(one.bytes for one in group) / 2**20, 3)
+        figures[f"{name}_programs"] = len(group)
+        figures[f"{name}_delegates"] = sum(one.delegates for one in group)
+        figures[f"{name}_operations_left_over"] = sum(sum(one.left_over.values()) for one in group)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lowered = {name: asdict(program.lowered) for name, program in built.programs.items()}
-    path.write_text(json.dumps({"programs": lowered, **as_json(built.parities)}, indent=1) + "\n")
+    path.write_text(json.dumps({"seconds": round(seconds, 1), **figures}, indent=1) + "\n")
+    path.with_suffix(".md").write_text(f"```\n{text_report(built)}\n```\n")
 
 
 def build(pipeline: Pipeline, options: Options, name: str, prior_pack: Path | None, folder: Path, jobs: int) -> Built:
@@ -256,11 +269,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     args.output.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{args.output.name}.", dir=args.output.parent))
+    begun = time.monotonic()
     try:
         pipeline = load_pipeline(args.model)
         built = build(pipeline, options, args.name, prior_pack, staging, args.jobs)
         print(text_report(built))
-        write_report(built, args.report)
+        write_report(built, args.report, time.monotonic() - begun)
         check_all(built.parities)
         install(staging, args.output)
     except (BundleError, UnsupportedModelError, ParityError, OSError) as error:

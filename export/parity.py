@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from executorch.runtime import Runtime, Verification
 from torch import Tensor
@@ -118,6 +117,22 @@ def table(results: Sequence[Parity]) -> str:
     return "\n".join(lines)
 
 
-def as_json(results: Sequence[Parity]) -> dict[str, Any]:
-    bounds = {"relative_error": MAX_RELATIVE_ERROR, "cosine": MIN_COSINE, "psnr": MIN_PSNR}
-    return {"bounds": bounds, "seeds": list(SEEDS), "methods": [asdict(result) for result in results]}
+def flat_figures(results: Sequence[Parity]) -> dict[str, float]:
+    """`<method>_relative_error`, `_cosine` and `_psnr_db` of each, and the worst relative error of all forward methods
+    and of all that give gradients.
+    """
+    figures: dict[str, float] = {}
+    for r in results:
+        figures |= {
+            f"{r.method}_relative_error": r.relative_error,
+            f"{r.method}_cosine": r.cosine,
+            f"{r.method}_psnr_db": r.psnr,
+        }
+    for name, gradients in (("forward", False), ("gradient", True)):
+        errors = [r.relative_error for r in results if gives_gradients(r.method) == gradients]
+        figures[f"worst_{name}_relative_error"] = max(errors, default=0.0)
+    return figures
+
+
+def gives_gradients(method: str) -> bool:
+    return method == "train_step" or "_vjp" in method

@@ -91,7 +91,9 @@ def test_manifest_and_report(model: Path, bundle: Path) -> None:
     wide = {name: {key: x.float() for key, x in state.items()} for name, state in states.items()}
     assert manifest.model.weights_sha256 == weights_sha256(wide)
     report = json.loads((bundle.parent / "report.json").read_text())
-    assert {entry["method"] for entry in report["methods"]} == set(manifest.methods)
+    assert {key.removesuffix("_cosine") for key in report if key.endswith("_cosine")} == set(manifest.methods)
+    assert all(isinstance(value, int | float) for value in report.values())
+    assert report["worst_gradient_relative_error"] >= report["train_step_relative_error"] > 0
     assert not list(bundle.parent.glob(".bundle*"))
 
 
