@@ -9,6 +9,9 @@ means over subjects), report.md (a row a subject) and sheet.png.
     gain              (after − before) / (ceiling − before) in Lite2 cosine, see personalization_scores
     background        share of personalized pictures whose background a linear probe names rightly
     prior_change      mean absolute change, in levels of 255, of pictures of the class without the token, same seeds
+    prior_drift       the same change in Lite2 cosine distance, over that between two of the class's pictures, which
+                      differ in seed and background. Below 1 the prior is kept
+    prior_kept        share of subjects whose prior is kept
     prior_gain        the gain that the class without the token shows: 0 when the subject did not leak into its class
 """
 
@@ -29,10 +32,21 @@ from device_runtime import Engine, Session
 from server_distill.contact_sheet import contact_sheet
 from server_distill.evaluate import BackgroundProbe
 from server_distill.objects import PictureObject, load_cutout, read_catalogue
-from server_distill.personalization_scores import prompt_places, prompts, scores, subject_photos, subject_views
+from server_distill.personalization_scores import (
+    drift,
+    prompt_places,
+    prompts,
+    scores,
+    subject_photos,
+    subject_views,
+)
 
 TUNING = ("black cat", "poodle", "owl", "racing car", "strawberry", "steam train")
 """Subjects that settings were chosen on; never reported."""
+
+
+PRIOR_DRIFT_BOUND = 1.0
+"""A class may change by less than its pictures differ from one another anyway."""
 
 
 def reported_subjects(count: int) -> list[PictureObject]:
@@ -78,6 +92,7 @@ def evaluate_subject(
         **{key: round(value, 4) for key, value in result.items()},
         "background": round(probe.accuracy(after, places), 4),
         "prior_change": round(float(np.abs(kept.astype(float) - before).mean()), 3),
+        "prior_drift": round(drift(before, kept), 4),
         "prior_gain": round(leaked["gain"], 4),
         "seconds": round(seconds, 1),
     }
@@ -86,10 +101,22 @@ def evaluate_subject(
 def summarize(rows: list[dict], output: Path) -> dict[str, float]:
     """Write the tables and the sheet."""
     report: dict[str, float] = {"subjects": len(rows)}
-    for key in ("gain", "background", "prior_change", "prior_gain", "seconds", "before", "after", "ceiling"):
+    for key in (
+        "gain",
+        "background",
+        "prior_change",
+        "prior_drift",
+        "prior_gain",
+        "seconds",
+        "before",
+        "after",
+        "ceiling",
+    ):
         values = [row[key] for row in rows]
         report[f"{key}_mean"] = round(float(np.mean(values)), 4)
         report[f"{key}_median"] = round(float(np.median(values)), 4)
+    report["prior_drift_bound"] = PRIOR_DRIFT_BOUND
+    report["prior_kept"] = round(float(np.mean([row["prior_drift"] < PRIOR_DRIFT_BOUND for row in rows])), 4)
     (output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     keys = list(rows[0])
     lines = ["| " + " | ".join(keys) + " |", "| " + " | ".join("---" for _ in keys) + " |"]

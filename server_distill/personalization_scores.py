@@ -3,6 +3,7 @@
 score    mean cosine between generated pictures and the subject's varied views
 ceiling  the same among the subject's own views: what a perfect memory would reach
 gain     (after − before) / (ceiling − before); 0 is the class as the model knew it, 1 is the subject itself
+drift    how far a prompt without the subject moved, over how far two of its pictures lie from one another anyway
 """
 
 from __future__ import annotations
@@ -63,3 +64,11 @@ def scores(before: np.ndarray, after: np.ndarray, views: np.ndarray) -> dict[str
     own = pooled_features(views)
     low, high, top = mean_cosine(pooled_features(before), own), mean_cosine(pooled_features(after), own), ceiling(own)
     return {"before": low, "after": high, "ceiling": top, "gain": (high - low) / (top - low)}
+
+
+def drift(before: np.ndarray, after: np.ndarray) -> float:
+    """Mean cosine distance of pictures (N, H, W, 3) of equal prompts and seeds, over that of two different ones of
+    `before`: 0 is no change, 1 is as much as another prompt and seed would give.
+    """
+    a, b = (torch.nn.functional.normalize(pooled_features(pictures), dim=1) for pictures in (before, after))
+    return float((1 - (a * b).sum(1).mean()) / (1 - ceiling(a)))

@@ -17,6 +17,7 @@ from server_distill.distill_default import BlockFeatures, feature_loss
 from server_distill.evaluate import border_cells, frechet_distance
 from server_distill.objects import load_cutout, read_catalogue
 from server_distill.perceptual_loss import perceptual_loss
+from server_distill.personalization_scores import drift
 from server_distill.pretrain_text import COMPONENTS, ThumbnailReader, new_text_encoder, pretrain_text, thumbnail_loss
 from server_distill.scenes import random_scene
 from server_distill.train_autoencoder import new_autoencoder, psnr
@@ -79,6 +80,16 @@ def test_batches_depend_on_the_step_alone() -> None:
     assert weight.mean().item() == pytest.approx(1, abs=1e-5)
     assert timesteps.min() >= 0 and timesteps.max() < 1000
     assert latents.abs().max() <= (cache["latents"].float().abs() * 1.5).max()
+
+
+def test_drift_is_measured_by_what_lies_between_two_pictures() -> None:
+    rng = np.random.default_rng(0)
+    items = read_catalogue("held_out")[:6]
+    pictures = np.stack([random_scene(load_cutout(item), rng).pixels for item in items])
+    assert drift(pictures, pictures) == pytest.approx(0, abs=1e-5)
+    assert drift(pictures, np.roll(pictures, 1, axis=0)) == pytest.approx(1, abs=0.4)  # six of thirty pairs
+    darker = (pictures * 0.9).astype(np.uint8)
+    assert 0 < drift(pictures, darker) < 0.5
 
 
 def test_timesteps_prefer_the_middle_and_reach_both_ends() -> None:
