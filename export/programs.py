@@ -89,7 +89,9 @@ def manifest_methods(programs: dict[str, Program]) -> dict[str, mf.Method]:
 def compare_staged(
     pipeline: Pipeline, options: Options, methods: dict[str, mf.Method], folder: Path
 ) -> dict[str, Parity]:
-    """How exact the staged methods are as a whole, run stage after stage as the core does."""
+    """How exact the staged methods are as a whole, run stage after stage as the core does; empty where none is."""
+    if not options.staged:
+        return {}
     reference = Reference(pipeline, adapter_specs(pipeline, options), options.max_modifier_tokens)
 
     def load(program: mf.Program) -> Run:
@@ -98,7 +100,7 @@ def compare_staged(
     return {
         method.name: compare(method, partial(run_stages, methods[method.name], method, load), reference)
         for method in all_methods(pipeline, options)
-        if len(methods[method.name].stages) > 1
+        if method.name in mf.STAGED_METHODS
     }
 
 

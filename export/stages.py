@@ -16,9 +16,8 @@ from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, cat, nn
 
+from export.methods import Function
 from models.kv_boundary import BoundaryProcessor, KVBoundaryUNet, UnsupportedModelError
-
-Function = Callable[..., tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)

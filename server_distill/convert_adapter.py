@@ -24,9 +24,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from peft import LoraConfig
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -77,7 +79,14 @@ def _write_rest(adapter: AdapterFile, folder: Path) -> None:
 
 
 def from_folder(folder: Path, bundle: Path | None = None, class_name: str = "") -> AdapterFile:
-    """The adapter in a folder of diffusers' or PEFT's. Raises AdapterFileError that says what is missing."""
+    """The adapter in a folder of diffusers' or PEFT's. Raises AdapterFileError that says what is missing or damaged."""
+    try:
+        return _from_folder(folder, bundle, class_name)
+    except (json.JSONDecodeError, SafetensorError, UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise AdapterFileError(f"{folder}: a file is damaged ({error}); convert the adapter again") from error
+
+
+def _from_folder(folder: Path, bundle: Path | None, class_name: str) -> AdapterFile:
     tensors, rank = _weights(folder)
     tokens, rows = [], []
     for path in sorted(folder.glob("learned_embeds*.safetensors")):

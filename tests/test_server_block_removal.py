@@ -81,6 +81,13 @@ def test_weights_are_the_teachers(teacher: UNet2DConditionModel, level: str) -> 
     assert (student.mid_block is None) == (not level_named(level).mid)
 
 
+def test_the_default_student_is_half_of_its_teacher() -> None:
+    teacher = UNet2DConditionModel(**UNET)
+    student = make_student(teacher)
+    assert student.mid_block is None and student.config.mid_block_type is None
+    assert 0.4 < size(student) / size(teacher) < 0.7
+
+
 def test_names_of_kept_pairs_and_blocks() -> None:
     small, tiny = level_named("bk_small"), level_named("bk_tiny")
     assert teacher_name("up_blocks.1.resnets.1.conv1.weight", small) == "up_blocks.1.resnets.2.conv1.weight"

@@ -201,6 +201,20 @@ def test_errors_say_what_is_wrong(
     assert not (tmp_path / "y").exists()
 
 
+@pytest.mark.parametrize("kind", ["full", "lora"])
+@pytest.mark.parametrize("damaged", ["weights", "learned_embeds", "likeness"])
+def test_a_truncated_file_in_a_folder_is_named(
+    pipeline_folder: Path, kind: str, damaged: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, target = tmp_path / "folder", tmp_path / "a.safetensors"
+    convert_adapter.to_diffusers(adapter_of(pipeline_folder, kind), folder)
+    path = next(path for path in folder.iterdir() if damaged in path.name)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert convert_adapter.main(["from-diffusers", str(folder), str(target)]) == 1
+    assert f"error: {folder}: a file is damaged" in capsys.readouterr().err
+    assert not target.exists()
+
+
 def test_query_matrices_are_refused(pipeline_folder: Path, tmp_path: Path) -> None:
     """freeze_model=crossattn trains more than a phone can."""
     convert_adapter.to_diffusers(adapter_of(pipeline_folder, "full"), tmp_path)
