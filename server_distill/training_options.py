@@ -29,6 +29,22 @@ MACHINE_OPTIONS = (
     "set_grads_to_none",
     "no_safe_serialization",
 )
+OPTIMIZER_OPTIONS = (
+    "learning_rate",
+    "scale_lr",
+    "lr_scheduler",
+    "lr_warmup_steps",
+    "optimizer",
+    "use_8bit_adam",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_weight_decay",
+    "adam_epsilon",
+    "max_grad_norm",
+    "max_train_steps",
+    "num_train_epochs",
+)
+"""Options that decide what is made of a gradient, not what the gradient is."""
 WITHOUT_EFFECT_ON_THE_RESULT = frozenset(OUTPUT_OPTIONS + TRACKING_OPTIONS + VALIDATION_OPTIONS + MACHINE_OPTIONS)
 """Options that may differ between a run and its resumption."""
 
@@ -120,9 +136,12 @@ def optimizer_name(args: argparse.Namespace) -> str:
 
 
 def result_settings(args: argparse.Namespace) -> dict[str, object]:
-    """What must be equal for a checkpoint to be gone on from."""
+    """What must be equal for a checkpoint to be gone on from; at a constant rate, not how many steps will follow."""
+    exempt = WITHOUT_EFFECT_ON_THE_RESULT
+    if args.lr_scheduler.startswith("constant"):
+        exempt = exempt | {"max_train_steps", "num_train_epochs"}
     return {
         name: str(value) if isinstance(value, Path) else value
         for name, value in vars(args).items()
-        if name not in WITHOUT_EFFECT_ON_THE_RESULT
+        if name not in exempt
     }

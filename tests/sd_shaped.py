@@ -166,6 +166,17 @@ def save_pipeline(
     DDPMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type=prediction_type
     ).save_pretrained(folder / "scheduler")
+    parts = {
+        "vae": ("diffusers", "AutoencoderKL"),
+        "text_encoder": ("transformers", "CLIPTextModel"),
+        "tokenizer": ("transformers", "CLIPTokenizer"),
+        "unet": ("diffusers", "UNet2DConditionModel"),
+        "scheduler": ("diffusers", "DDPMScheduler"),
+        "safety_checker": (None, None),
+        "feature_extractor": (None, None),
+    }
+    index = {"_class_name": "StableDiffusionPipeline", "requires_safety_checker": False, **parts}
+    (folder / "model_index.json").write_text(json.dumps(index, indent=1))
     recommended = {
         "training": {"steps": 250, "learning_rate": 1e-3},
         "sampling": {"steps": 20, "guidance_scale": 5.0, "sampler": "dpmsolver++"},
