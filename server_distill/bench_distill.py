@@ -60,12 +60,14 @@ STEPS = 2
 
 
 def narrow(config: dict, share: float) -> dict:
-    """The same layout with a share of the width, for a quick look."""
+    """The same layout with a share of the width, for a quick look: multiples of 96 fit every head and group."""
     changed = dict(config)
     for key in ("block_out_channels", "hidden_size", "intermediate_size", "cross_attention_dim"):
         if key in changed:
             value = changed[key]
-            scaled = [max(32, int(v * share) // 32 * 32) for v in (value if isinstance(value, tuple) else (value,))]
+            if share == 1:
+                continue
+            scaled = [max(96, int(v * share) // 96 * 96) for v in (value if isinstance(value, tuple) else (value,))]
             changed[key] = tuple(scaled) if isinstance(value, tuple) else scaled[0]
     return changed
 

@@ -27,6 +27,7 @@ from accelerate import Accelerator, cpu_offload
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from diffusers.training_utils import EMAModel
 
+from models.adapter_file import AdapterFileError
 from models.kv_boundary import UnsupportedModelError, check_supported
 from server_distill.block_removal import make_student
 from server_distill.checkpoints import CheckpointError
@@ -45,7 +46,15 @@ from server_distill.training_loop import NotFiniteError, make_accelerator, steps
 from server_distill.training_options import OPTIMIZER_OPTIONS, result_settings
 from server_distill.validation_pictures import validation_pictures
 
-ERRORS = (DatasetError, CacheError, CheckpointError, NotFiniteError, TeacherCacheError, UnsupportedModelError)
+ERRORS = (
+    AdapterFileError,
+    CacheError,
+    CheckpointError,
+    DatasetError,
+    NotFiniteError,
+    TeacherCacheError,
+    UnsupportedModelError,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -109,6 +109,12 @@ def _add_task_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--perturbed_share", type=float, default=0.5, help="of micro-steps whose K and V are perturbed")
     group.add_argument("--perturbation", type=float, default=0.3, help="its norm, relative to the matrices'")
     group.add_argument("--perturbation_rank", type=int, default=4)
+    group.add_argument(
+        "--perturbation_adapters",
+        type=Path,
+        metavar="FOLDER",
+        help="change K and V as these adapters of the starting student do, between half and one and a half times",
+    )
 
 
 def _add_memory_options(parser: argparse.ArgumentParser) -> None:

@@ -3,8 +3,8 @@
     loss = task_weight · task + output_weight · output + feature_weight · feature [+ attention_weight · attention]
 
 BK-SDM's recipe (Kim et al. 2023, section 3.2). For the personalization task, in a share of the micro-steps both
-networks get the same random change of their K and V matrices, and cross-attentions' outputs are matched as well: the
-student is taught to react to an adapter as its teacher would.
+networks get the same change of their K and V matrices, random or learned on training subjects, and cross-attentions'
+outputs are matched as well: the student is taught to react to an adapter as its teacher would.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from server_distill.block_removal import feature_pairs, level_named, teacher_nam
 from server_distill.diffusion_loss import snr_weights, target, weighted_mse
 from server_distill.distillation_examples import Batch, Examples
 from server_distill.feature_matching import FeatureMatching
-from server_distill.kv_perturbation import changed, kv_shapes, random_changes
+from server_distill.kv_perturbation import changed, kv_shapes, learned_changes, random_changes
 from server_distill.teacher_cache import TeacherCache
 from server_distill.training_loop import draw
 
@@ -52,6 +52,9 @@ class Distillation:
             names = [name for name, _ in student.named_modules() if name.endswith(".attn2")]
             self.attentions = {name: teacher_name(name, level_named(level)) for name in names}
         self.kv = kv_shapes(student, self.attentions)
+        self.learned: list[dict[str, tuple[Tensor, Tensor]]] = []
+        if self.attentions and args.perturbation_adapters is not None:
+            self.learned = learned_changes(student, args.perturbation_adapters, args.perturbation_rank)
         relative = args.feature_scale == "power"
         self.block_matching = FeatureMatching(student, self.blocks, relative)
         self.attention_matching = FeatureMatching(student, self.attentions, relative=True)
@@ -72,6 +75,10 @@ class Distillation:
         args = self.args
         if not self.attentions or torch.rand(1, generator=generator).item() >= args.perturbed_share:
             return {}
+        if self.learned:
+            change = self.learned[int(torch.randint(len(self.learned), (1,), generator=generator))]
+            size = 0.5 + torch.rand(1, generator=generator).item()
+            return {name: (a, size * b) for name, (a, b) in change.items()}
         return random_changes(self.kv, args.perturbation_rank, args.perturbation, generator)
 
     @torch.no_grad()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from torch import nn
 
+from models.adapter import base_weights
+from models.adapter_file import AdapterFile, AdapterFileError, write
 from server_distill.diffusion_loss import snr_weights, target, weighted_mse
 from server_distill.feature_matching import FeatureMatching
-from server_distill.kv_perturbation import changed, kv_shapes, random_changes
+from server_distill.kv_perturbation import changed, kv_shapes, learned_changes, random_changes
 from tests.small_pipelines import small_unet
 
 
@@ -114,3 +118,19 @@ def test_a_change_equals_changed_matrices() -> None:
             weight += b @ a
         assert torch.allclose(unet(*inputs).sample, hooked, atol=1e-4)
     assert not torch.allclose(plain, hooked, atol=1e-2)
+
+
+def test_learned_changes_are_what_an_adapter_changed(tmp_path: Path) -> None:
+    unet = small_unet()
+    base = base_weights(unet)
+    generator = torch.Generator().manual_seed(2)
+    low = {name: torch.randn(len(w), 2, generator=generator) for name, w in base.items()}
+    tensors = {name: w + low[name] @ torch.randn(2, w.shape[1], generator=generator) for name, w in base.items()}
+    write(tmp_path / "cat.safetensors", AdapterFile("small", "0" * 64, "full", None, tensors))
+    (change,) = learned_changes(unet, tmp_path, rank=2)
+    for name, (a, b) in change.items():
+        assert torch.allclose(b @ a, tensors[f"{name}.weight"] - base[f"{name}.weight"], atol=1e-4)
+    with pytest.raises(AdapterFileError, match="does not fit"):
+        learned_changes(small_unet(cross_attention_dim=16), tmp_path, rank=2)
+    with pytest.raises(AdapterFileError, match="holds no adapter"):
+        learned_changes(unet, tmp_path / "nowhere", rank=2)
