@@ -111,7 +111,7 @@ ship: $(STAMP)  ## Put the trained networks into models/default as fp16, with a 
 	$(PY) -m server_distill.ship --train $(TRAIN) --output models/default
 
 evaluate: $(STAMP)  ## Scores and sheets of the default model: out/evaluate
-	$(PY) -m server_distill.evaluate --output out/evaluate
+	$(PY) -m server_distill.evaluate_default --output out/evaluate
 
 evaluate-personalization: core  ## Personalize held-out subjects and score them: out/evaluate-personalization
 	$(PY) -m server_distill.evaluate_personalization --output out/evaluate-personalization

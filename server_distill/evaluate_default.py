@@ -1,6 +1,6 @@
 """Measure the default model: autoencoder, prompt fidelity, backgrounds, Fréchet distance, and sheets to look at.
 
-    python -m server_distill.evaluate --teacher models/default/teacher --student models/default/student
+    python -m server_distill.evaluate_default --teacher models/default/teacher --student models/default/student
 
 Writes report.json (flat keys), report.md and PNG sheets to `--output`. What the scores are:
 
@@ -28,6 +28,7 @@ from tqdm import tqdm
 from server_distill.backgrounds import PAINTERS
 from server_distill.contact_sheet import contact_sheet
 from server_distill.image_features import pooled_features
+from server_distill.image_scores import frechet_distance
 from server_distill.objects import PictureObject, load_cutout, read_catalogue
 from server_distill.scenes import Placement, compose, place_words, random_scene, with_article
 from server_distill.train_autoencoder import psnr
@@ -114,14 +115,6 @@ def top5(pictures: np.ndarray, wanted: list[int], gallery: torch.Tensor) -> floa
     features = torch.nn.functional.normalize(features - centre, dim=1)
     near = (features @ torch.nn.functional.normalize(gallery - centre, dim=1).T).topk(5, dim=1).indices
     return float((near == torch.tensor(wanted)[:, None]).any(1).float().mean())
-
-
-def frechet_distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Fréchet distance between Gaussians fitted to two sets of features (N, D)."""
-    a, b = a.double(), b.double()
-    cov_a, cov_b = torch.cov(a.T), torch.cov(b.T)
-    root = torch.linalg.eigvals(cov_a @ cov_b).real.clamp_min(0).sqrt().sum()
-    return float((a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * root)
 
 
 def main() -> None:

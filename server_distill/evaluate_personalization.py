@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from device_runtime import Engine, Session
 from server_distill.contact_sheet import contact_sheet
-from server_distill.evaluate import BackgroundProbe
+from server_distill.evaluate_default import BackgroundProbe
 from server_distill.objects import PictureObject, load_cutout, read_catalogue
 from server_distill.personalization_scores import (
     drift,

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from server_distill.backgrounds import PAINTERS
-from server_distill.evaluate import load_pipeline
+from server_distill.evaluate_default import load_pipeline
 from server_distill.objects import read_catalogue
 from server_distill.scenes import place_words, with_article
 

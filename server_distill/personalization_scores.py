@@ -13,6 +13,7 @@ import torch
 
 from server_distill.backgrounds import PAINTERS
 from server_distill.image_features import pooled_features
+from server_distill.image_scores import mean_cosine
 from server_distill.objects import PictureObject, load_cutout
 from server_distill.scenes import compose, place_words, random_placement, with_article
 
@@ -44,12 +45,6 @@ def prompt_places(count: int, seed: int) -> list[str]:
 def prompts(subject: str, places: list[str]) -> list[str]:
     """`a photo of a dog on grass` for each place; `subject` is a class word, or a token and a class word."""
     return [f"a photo of {with_article(subject)} {place_words(place)}" for place in places]
-
-
-def mean_cosine(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Mean cosine over all pairs of rows of two feature tables (N, D), (M, D)."""
-    a, b = torch.nn.functional.normalize(a, dim=1), torch.nn.functional.normalize(b, dim=1)
-    return float((a @ b.T).mean())
 
 
 def ceiling(views: torch.Tensor) -> float:

@@ -14,7 +14,8 @@ from transformers import CLIPTokenizer
 from server_distill.backgrounds import COLOURS
 from server_distill.cpu_speed import bf16_is_faster, prepare
 from server_distill.distill_default import BlockFeatures, feature_loss
-from server_distill.evaluate import border_cells, frechet_distance
+from server_distill.evaluate_default import border_cells
+from server_distill.image_scores import frechet_distance
 from server_distill.objects import load_cutout, read_catalogue
 from server_distill.perceptual_loss import perceptual_loss
 from server_distill.personalization_scores import drift
