@@ -11,7 +11,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -51,7 +51,12 @@ def find(output: Path, asked: str | None) -> Path | None:
 
 
 def hold_only_what_is_trained(accelerator: Accelerator) -> None:
-    """Let checkpoints leave out the prepared modules' frozen weights: they lie in the model that was started from."""
+    """Let checkpoints leave out the prepared modules' frozen weights: they lie in the model that was started from.
+
+    Where weights or optimizer state are split over processes (FSDP, DeepSpeed), accelerate's own checkpoints stay.
+    """
+    if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+        return
 
     def write(models: list[nn.Module], weights: list[dict[str, Tensor]], folder: str) -> None:
         weights.clear()  # what accelerate itself would write

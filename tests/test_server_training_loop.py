@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.commands.config.config_args import load_config_from_file
 from diffusers.training_utils import EMAModel
 from torch import nn
 
 from server_distill import checkpoints
 from server_distill.training_loop import NotFiniteError, draw, make_accelerator, steps_to_take, train
 from server_distill.training_options import add_training_options
+
+ROOT = Path(__file__).parents[1]
 
 
 class Regression:
@@ -173,6 +176,16 @@ def test_draws_differ_between_steps_and_processes() -> None:
     assert value(7, 8, 9) == value(7, 8, 9)
 
 
+CONFIGURATIONS = sorted((ROOT / "server_distill" / "accelerate_configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.stem)
+def test_accelerate_reads_the_shown_configurations(path: Path) -> None:
+    """Every key is one of accelerate's: it raises for others."""
+    config = load_config_from_file(str(path))
+    assert config.num_processes >= 2 and config.mixed_precision in ("fp16", "bf16")
+
+
 TWO_PROCESSES = """
 import sys, torch
 from pathlib import Path
@@ -189,9 +202,8 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
     script = tmp_path / "two.py"
     script.write_text(TWO_PROCESSES)
     command = ["-m", "torch.distributed.run", "--nproc_per_node", "2", str(script), str(tmp_path)]
-    root = Path(__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    result = subprocess.run([sys.executable, *command], cwd=root, capture_output=True, text=True, env=environment)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    result = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr[-2000:]
     first, second = (torch.load(tmp_path / f"weights-{i}.pt") for i in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
