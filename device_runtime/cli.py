@@ -2,6 +2,7 @@
 
   personalize  learn a subject from a folder of photos; writes one small adapter file
   generate     paint pictures from a prompt, with or without an adapter
+  merge        make one adapter of several, for prompts that name several subjects
   info         what a bundle or an adapter file holds
 
 A first session:
@@ -21,7 +22,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from device_runtime.commands import generate, info, personalize, say
+from device_runtime.commands import generate, info, merge, personalize, say
 from device_runtime.errors import LikenessError
 
 
@@ -50,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = top.add_subparsers(dest="command", required=True, metavar="personalize|generate|info")
+    commands = top.add_subparsers(dest="command", required=True, metavar="personalize|generate|merge|info")
 
     p = commands.add_parser(
         "personalize",
@@ -109,6 +110,17 @@ def parser() -> argparse.ArgumentParser:
     g.add_argument("--sampler", choices=("dpmsolver++", "ddim"))
     g.add_argument("--output", type=Path, required=True, metavar="DIR|FILE.png", help="folder, or one sheet")
     g.set_defaults(function=generate)
+
+    m = commands.add_parser(
+        "merge",
+        help="make one adapter of several",
+        description="Make one adapter that knows the subjects of several, without training, so that a prompt can name "
+        'them together: "a <my-dog> dog and a <my-cat> cat". The adapters are of one model and have different tokens.',
+    )
+    add_engine_options(m)
+    m.add_argument("adapters", type=Path, nargs="+", metavar="FILE", help="adapter files, two or more")
+    m.add_argument("--output", type=Path, required=True, metavar="FILE", help="adapter file to write, of kind full")
+    m.set_defaults(function=merge)
 
     i = commands.add_parser("info", help="what a bundle or an adapter holds", description="Print it as JSON.")
     add_engine_options(i, required=False)

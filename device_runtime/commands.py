@@ -1,8 +1,9 @@
-"""What the command line does: personalize, generate, info. Messages go to stderr, results to stdout."""
+"""What the command line does: personalize, generate, merge, info. Messages go to stderr, results to stdout."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import re
@@ -194,6 +195,19 @@ def generate(args: argparse.Namespace) -> int:
         if adapter is not None:
             adapter.close()
     write_pictures(pictures, args.output, args.prompt, args.seed or 0)
+    return 0
+
+
+# merge ---------------------------------------------------------------------------------------------
+
+
+def merge(args: argparse.Namespace) -> int:
+    with open_engine(args) as engine, contextlib.ExitStack() as stack:
+        adapters = [stack.enter_context(engine.load_adapter(path)) for path in args.adapters]
+        engine.merge_adapters(adapters, args.output)
+        with engine.load_adapter(args.output) as merged:
+            say(f"knows {', '.join(merged.info['modifier_tokens'])}")
+    print(args.output)
     return 0
 
 

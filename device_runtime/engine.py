@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -124,6 +124,15 @@ class Engine(Handle):
         handle = ctypes.c_void_p()
         c.call("lk_adapter_load", self.handle, c.encode(Path(path)), ctypes.byref(handle))
         return Adapter(handle)
+
+    def merge_adapters(self, adapters: Sequence[Adapter], path: str | os.PathLike[str]) -> None:
+        """One adapter file of several adapters, with all their tokens; `path` is replaced as a whole.
+
+        Raises WrongModelError for one of another model, and InvalidArgumentError for fewer than two, for a token
+        that two have and for more tokens than the model takes.
+        """
+        handles = (ctypes.c_void_p * len(adapters))(*(adapter.handle.value for adapter in adapters))
+        c.call("lk_adapter_merge", self.handle, handles, len(adapters), c.encode(Path(path)))
 
     def train_settings(self, **changes: Any) -> TrainSettings:
         """What the bundle recommends, with `changes`."""

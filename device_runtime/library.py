@@ -125,6 +125,7 @@ _STATUS_FUNCTIONS = {
     "lk_engine_info": [c_void_p, _Text],
     "lk_adapter_load": [c_void_p, c_char_p, _Handle],
     "lk_adapter_info": [c_void_p, _Text],
+    "lk_adapter_merge": [c_void_p, POINTER(c_void_p), c_size_t, c_char_p],
     "lk_train_settings_default": [c_void_p, POINTER(TrainSettings)],
     "lk_session_create": [c_void_p, POINTER(TrainSettings), c_char_p, _Handle],
     "lk_session_resume": [c_void_p, c_char_p, _Handle],
@@ -191,11 +192,12 @@ def library() -> ctypes.CDLL:
         core = ctypes.CDLL(str(path))
     except OSError as error:
         raise LikenessError(f"the core does not load ({error}); build it again with `make core`") from error
-    for name, arguments in _STATUS_FUNCTIONS.items():
-        function = getattr(core, name)
-        function.argtypes, function.restype = arguments, c_int32
-    for name, (arguments, result) in _OTHER_FUNCTIONS.items():
-        function = getattr(core, name)
+    functions = {**{name: (types, c_int32) for name, types in _STATUS_FUNCTIONS.items()}, **_OTHER_FUNCTIONS}
+    for name, (arguments, result) in functions.items():
+        try:
+            function = getattr(core, name)
+        except AttributeError as error:
+            raise LikenessError(f"{path} has no {name}, it is older: build it again with `make core`") from error
         function.argtypes, function.restype = arguments, result
     if core.lk_api_version() != API_VERSION:
         raise LikenessError(

@@ -104,7 +104,17 @@ def write(path: Path, adapter: AdapterFile) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("wb") as file:
-        file.write(save(tensors, adapter.metadata()))
+        file.write(_in_order(save(tensors, adapter.metadata())))
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _in_order(data: bytes) -> bytes:
+    """safetensors writes metadata in an order that differs from run to run: sorted, equal adapters are equal bytes."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]

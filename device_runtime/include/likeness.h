@@ -31,6 +31,8 @@
  *   uint8_t* pixels = malloc(size);
  *   lk_generate(engine, adapter, &sampling, NULL, pixels, size);
  *
+ * Two subjects in one prompt: lk_adapter_merge() makes one adapter of two.
+ *
  * Errors. Every function that can fail returns a status; lk_last_error() then gives a message for
  * people that says what is wrong and what to do. Output arguments are untouched on failure. Nothing
  * aborts, throws through this header, writes to standard output or opens a network connection.
@@ -127,6 +129,15 @@ LK_API void lk_adapter_close(lk_adapter* adapter);
 
 /* Kind, tokens, class, training settings: a JSON object. */
 LK_API lk_status lk_adapter_info(const lk_adapter* adapter, char** json);
+
+/* Makes `count` adapters, two or more, into one of kind "full" that knows all their tokens, for
+ * prompts that name several subjects; writes it to `path`, replaced as a whole. Nothing is trained:
+ * Custom Diffusion's constrained optimization, in closed form, takes seconds. LK_WRONG_MODEL where
+ * one is of another base model than the engine. LK_INVALID_ARGUMENT where two have the same token,
+ * where there are more tokens than the model takes (max_modifier_tokens of lk_engine_info()), where
+ * one is merged already, and where the model cannot tell two subjects' words apart. */
+LK_API lk_status lk_adapter_merge(const lk_engine* engine, const lk_adapter* const* adapters,
+                                  size_t count, const char* path);
 
 /* Personalization -------------------------------------------------------------------------------*/
 

@@ -8,9 +8,11 @@
 #include <new>
 
 #include "autoencoder.h"
+#include "file_io.h"
 #include "generate.h"
 #include "image.h"
 #include "make_backend.h"
+#include "merge.h"
 #include "text.h"
 
 namespace likeness {
@@ -69,6 +71,23 @@ SampleSettings from_c(const lk_sample_settings& c) {
   settings.count = c.count;
   settings.guidance_scale = c.guidance_scale;
   return settings;
+}
+
+// An adapter may have been loaded by another engine: Error unless it fits this one's programs.
+void check_fits(const lk_adapter& adapter, const Manifest& m) {
+  if (adapter.engine->manifest().weights_sha256 != m.weights_sha256) {
+    throw Error(ErrorCode::wrong_model, "the adapter was loaded for the model " +
+                                            adapter.engine->manifest().model_name +
+                                            ", this engine has " + m.model_name);
+  }
+  const std::vector<TensorSpec>& tensors = m.adapter_kind(adapter.adapter.kind).tensors;
+  bool fits = tensors.size() == adapter.adapter.tensors.size();
+  for (size_t i = 0; fits && i < tensors.size(); ++i) {
+    fits = tensors[i].count() == adapter.adapter.tensors[i].size();
+  }
+  require(fits,
+          "the adapter was loaded for a bundle whose adapters have other sizes; load it with "
+          "this engine");
 }
 
 }  // namespace
@@ -133,6 +152,23 @@ lk_status lk_adapter_info(const lk_adapter* adapter, char** json) {
   });
 }
 
+lk_status lk_adapter_merge(const lk_engine* engine, const lk_adapter* const* adapters, size_t count,
+                           const char* path) {
+  return guard([&] {
+    require(engine != nullptr && adapters != nullptr && path != nullptr,
+            "engine, adapters or path is NULL");
+    const Engine& e = *engine->engine;
+    std::vector<const Adapter*> parts;
+    for (size_t i = 0; i < count; ++i) {
+      require(adapters[i] != nullptr, "an adapter is NULL");
+      check_fits(*adapters[i], e.manifest());
+      parts.push_back(&adapters[i]->adapter);
+    }
+    const auto bytes = serialize_adapter(e, merge_adapters(e, parts));
+    atomic_write(path, bytes.data(), bytes.size());
+  });
+}
+
 lk_status lk_sample_settings_default(const lk_engine* engine, lk_sample_settings* settings) {
   return guard([&] {
     require(engine != nullptr && settings != nullptr, "engine or settings is NULL");
@@ -163,11 +199,7 @@ lk_status lk_generate(const lk_engine* engine, const lk_adapter* adapter,
     check_settings(chosen, m);
     require(pixels_size == lk_generate_bytes(engine, settings),
             "pixels_size is not what lk_generate_bytes() says");
-    if (adapter != nullptr && adapter->engine->manifest().weights_sha256 != m.weights_sha256) {
-      throw Error(ErrorCode::wrong_model, "the adapter was loaded for the model " +
-                                              adapter->engine->manifest().model_name +
-                                              ", this engine has " + m.model_name);
-    }
+    if (adapter != nullptr) check_fits(*adapter, m);
     const std::string kind = m.adapters.count("full") > 0 ? "full" : m.adapters.begin()->first;
     const auto images =
         generate(*engine->engine,
