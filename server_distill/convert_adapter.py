@@ -127,7 +127,7 @@ def _weights(folder: Path) -> tuple[dict[str, Tensor], int | None]:
 def _custom_diffusion(stored: Mapping[str, object]) -> dict[str, Tensor]:
     tensors = {}
     for key, tensor in stored.items():
-        if not isinstance(tensor, Tensor):
+        if not isinstance(tensor, Tensor) or tensor.numel() == 0:  # self-attention's empty entry
             continue
         layer, _, name = key.partition(".processor.")
         projection = name.removesuffix("_custom_diffusion.weight")
