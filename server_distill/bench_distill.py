@@ -30,10 +30,10 @@ from accelerate import Accelerator
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from server_distill.block_removal import feature_pairs, make_student
-from server_distill.distillation import Distillation
-from server_distill.distillation_examples import Batch
-from server_distill.optimizers import make_optimizer
+from server_distill.distillation.block_removal import feature_pairs, make_student
+from server_distill.distillation.examples import Batch
+from server_distill.distillation.losses import Distillation
+from server_distill.training.optimizers import make_optimizer
 
 RECIPES = ("plain", "lean")
 SD_UNET = {

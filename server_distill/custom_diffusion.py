@@ -29,11 +29,10 @@ from pathlib import Path
 from accelerate import Accelerator
 
 from models.adapter_file import AdapterFile, AdapterFileError
-from server_distill import new_tokens
-from server_distill.checkpoints import CheckpointError
-from server_distill.class_images import Prior, find_prior, record
-from server_distill.class_sampling import draw_class_images
-from server_distill.concepts import (
+from server_distill.personalization import new_tokens
+from server_distill.personalization.class_images import Prior, find_prior, record
+from server_distill.personalization.class_sampling import draw_class_images
+from server_distill.personalization.concepts import (
     Concept,
     PersonalizationError,
     check_prompts,
@@ -41,18 +40,19 @@ from server_distill.concepts import (
     read_concepts,
     read_instances,
 )
-from server_distill.custom_diffusion_options import parse
-from server_distill.hub import push
-from server_distill.personalization import Personalization
-from server_distill.personalization_output import (
+from server_distill.personalization.options import parse
+from server_distill.personalization.output import (
     PRIOR,
     write_adapter,
     write_card,
     write_json,
     write_pipeline,
 )
-from server_distill.pretrained import load_models
-from server_distill.training_loop import NotFiniteError, learning_rate, make_accelerator, steps_to_take
+from server_distill.personalization.pretrained import load_models
+from server_distill.personalization.training import Personalization
+from server_distill.training.checkpoints import CheckpointError
+from server_distill.training.hub import push
+from server_distill.training.loop import NotFiniteError, learning_rate, make_accelerator, steps_to_take
 
 
 def run(args: argparse.Namespace) -> None:

@@ -27,8 +27,14 @@ from tqdm import tqdm
 from device_runtime import BadPhotoError, Engine, LikenessError, Session, load_photo
 from device_runtime.photos import find_photos
 from server_distill.contact_sheet import contact_sheet
-from server_distill.objects import read_catalogue
-from server_distill.personalization_scores import PHOTO_PLACES, prompts, scores, subject_photos, subject_views
+from server_distill.default_model.objects import read_catalogue
+from server_distill.default_model.personalization_scores import (
+    PHOTO_PLACES,
+    prompts,
+    scores,
+    subject_photos,
+    subject_views,
+)
 
 SUBJECT = "black cat"
 TOKEN = "<my-{}>"

@@ -29,22 +29,22 @@ from diffusers.training_utils import EMAModel
 
 from models.adapter_file import AdapterFileError
 from models.kv_boundary import UnsupportedModelError, check_supported
-from server_distill.block_removal import make_student
-from server_distill.checkpoints import CheckpointError
-from server_distill.distill_options import make_parser
-from server_distill.distill_plan import print_plan
-from server_distill.distillation import Distillation
-from server_distill.distillation_data import cache_settings, make_cache
-from server_distill.distillation_examples import Examples
-from server_distill.hub import push
-from server_distill.image_dataset import DatasetError
-from server_distill.latent_cache import CacheError, LatentCache
-from server_distill.pipeline_folder import save_with_unet
-from server_distill.precision import DTYPES
-from server_distill.teacher_cache import TeacherCache, TeacherCacheError
-from server_distill.training_loop import NotFiniteError, make_accelerator, steps_to_take, train
-from server_distill.training_options import OPTIMIZER_OPTIONS, result_settings
-from server_distill.validation_pictures import validation_pictures
+from server_distill.data_sets.image_dataset import DatasetError
+from server_distill.data_sets.latent_cache import CacheError, LatentCache
+from server_distill.distillation.block_removal import make_student
+from server_distill.distillation.data import cache_settings, make_cache
+from server_distill.distillation.examples import Examples
+from server_distill.distillation.losses import Distillation
+from server_distill.distillation.options import make_parser
+from server_distill.distillation.plan import print_plan
+from server_distill.distillation.teacher_cache import TeacherCache, TeacherCacheError
+from server_distill.training.checkpoints import CheckpointError
+from server_distill.training.hub import push
+from server_distill.training.loop import NotFiniteError, make_accelerator, steps_to_take, train
+from server_distill.training.options import OPTIMIZER_OPTIONS, result_settings
+from server_distill.training.pipeline_folder import save_with_unet
+from server_distill.training.precision import DTYPES
+from server_distill.training.validation_pictures import validation_pictures
 
 ERRORS = (
     AdapterFileError,

@@ -31,11 +31,12 @@ from diffusers import StableDiffusionPipeline
 
 from device_runtime import BadPhotoError
 from models.adapter_file import AdapterFileError
-from server_distill.apply_adapter import Applied, apply_adapter
-from server_distill.clip_scores import Clip
-from server_distill.dino_scores import Dino
-from server_distill.evaluation_error import EvaluationError
-from server_distill.evaluation_pictures import (
+from server_distill.evaluation.apply_adapter import Applied, apply_adapter
+from server_distill.evaluation.clip_scores import Clip
+from server_distill.evaluation.dino_scores import Dino
+from server_distill.evaluation.error import EvaluationError
+from server_distill.evaluation.picture_features import photo_files
+from server_distill.evaluation.pictures import (
     FOLDER,
     Picture,
     Sampling,
@@ -47,8 +48,8 @@ from server_distill.evaluation_pictures import (
     seconds_a_picture,
     write_settings,
 )
-from server_distill.evaluation_pipeline import SAMPLERS, load_pipeline, pipeline_sha256, recommended_sampling
-from server_distill.evaluation_prompts import (
+from server_distill.evaluation.pipeline import SAMPLERS, load_pipeline, pipeline_sha256, recommended_sampling
+from server_distill.evaluation.prompts import (
     PROMPT_SETS,
     SUBJECT,
     TOKEN,
@@ -57,9 +58,8 @@ from server_distill.evaluation_prompts import (
     read_prompts,
     subject_words,
 )
-from server_distill.evaluation_report import write_report, write_sheet
-from server_distill.evaluation_scores import HELP, Scorer
-from server_distill.picture_features import photo_files
+from server_distill.evaluation.report import write_report, write_sheet
+from server_distill.evaluation.scores import HELP, Scorer
 
 DEFAULT_STEPS, DEFAULT_GUIDANCE = 25, 7.5
 """Where the model's recommended.json says nothing."""

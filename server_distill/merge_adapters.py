@@ -34,7 +34,11 @@ from models.adapter_file import AdapterFile, AdapterFileError, read, write
 from models.kv_boundary import CrossAttentionLayer
 from models.text_boundary import TextBoundary
 from models.weights_hash import weights_sha256
-from server_distill.constrained_update import DependentTargetError, constrained_directions, constrained_weights
+from server_distill.personalization.constrained_update import (
+    DependentTargetError,
+    constrained_directions,
+    constrained_weights,
+)
 
 END_SLACK = 0.1
 """The UNet looks at the end of the text and the padding after it as it does at words, and a causal text encoder's

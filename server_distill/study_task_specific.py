@@ -25,9 +25,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from server_distill.backgrounds import PAINTERS
-from server_distill.objects import read_catalogue
-from server_distill.personalization_scores import prompts
+from server_distill.default_model.backgrounds import PAINTERS
+from server_distill.default_model.objects import read_catalogue
+from server_distill.default_model.personalization_scores import prompts
 
 ARMS: dict[str, list[str]] = {
     "plain": [],
@@ -93,7 +93,7 @@ def scored(args: argparse.Namespace, output: Path) -> dict[str, float]:
             *("--report", str(output / "export.json")),
         )
     run(
-        "server_distill.evaluate_personalization",
+        "server_distill.default_model.evaluate_personalization",
         *("--bundle", str(bundle), "--output", str(result), "--subjects", str(args.subjects)),
     )
     report = json.loads((result / "report.json").read_text())

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server_distill.constrained_update import (
+from server_distill.personalization.constrained_update import (
     RIDGE,
     DependentTargetError,
     constrained_directions,

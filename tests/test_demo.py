@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from device_runtime import Engine
-from server_distill.objects import read_catalogue
-from server_distill.personalization_scores import subject_photos
+from server_distill.default_model.objects import read_catalogue
+from server_distill.default_model.personalization_scores import subject_photos
 from tests.bundles import REPOSITORY
 
 pytestmark = pytest.mark.slow

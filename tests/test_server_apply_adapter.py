@@ -17,9 +17,9 @@ from models.adapter import adapter_spec, base_weights, project_kv
 from models.adapter_file import AdapterFile, AdapterFileError, write
 from models.kv_boundary import KVBoundaryUNet
 from models.text_boundary import TextBoundary
-from server_distill.apply_adapter import Applied, apply_adapter
 from server_distill.convert_adapter import REST, to_diffusers, to_peft
-from server_distill.evaluation_pipeline import load_pipeline, pipeline_sha256
+from server_distill.evaluation.apply_adapter import Applied, apply_adapter
+from server_distill.evaluation.pipeline import load_pipeline, pipeline_sha256
 from tests.bundles import make_tiny_model
 
 HIDDEN, RANK = 32, 3

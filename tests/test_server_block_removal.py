@@ -8,7 +8,9 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from server_distill.block_removal import (
+from server_distill.default_model.train_student import BlockFeatures
+from server_distill.default_model.train_teacher import UNET
+from server_distill.distillation.block_removal import (
     ALIASES,
     LEVELS,
     feature_pairs,
@@ -17,8 +19,6 @@ from server_distill.block_removal import (
     student_config,
     teacher_name,
 )
-from server_distill.distill_default import BlockFeatures
-from server_distill.train_teacher import UNET
 
 SD_1 = {
     "sample_size": 64,

@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from server_distill import new_tokens
-from server_distill.class_images import find_prior
-from server_distill.concepts import (
+from server_distill.personalization import new_tokens
+from server_distill.personalization.class_images import find_prior
+from server_distill.personalization.concepts import (
     Concept,
     PersonalizationError,
     check_prompts,

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from models.adapter_file import read
-from server_distill import custom_diffusion, personalization
+from server_distill import custom_diffusion
+from server_distill.personalization import training as personalization
 from tests.personalization_world import (  # noqa: F401
     PRIOR,
     TOKEN,
@@ -156,7 +157,7 @@ def test_the_model_draws_the_class_images_that_are_missing(world: Path, tmp_path
 def test_validation_pictures_a_log_and_a_card(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server_distill.hub.unreachable", lambda: "no network")
+    monkeypatch.setattr("server_distill.training.hub.unreachable", lambda: "no network")
     more = [f"--validation_prompt={TOKEN} cat in a bucket", "--validation_steps=2", "--num_inference_steps=2"]
     more += ["--push_to_hub", "--cache_views=1", "--mixed_precision=bf16", "--gradient_checkpointing", "--noaug"]
     assert custom_diffusion.main(command(world, tmp_path, *more)) == 0

@@ -17,10 +17,10 @@ from models.adapter import base_weights
 from models.adapter_file import read
 from models.weights_hash import weights_sha256
 from server_distill import custom_diffusion
-from server_distill.concepts import Example
-from server_distill.personalization_batches import CACHED_PHOTOS, Batch, Batches, ViewOptions
-from server_distill.pretrained import load_models
-from server_distill.training_loop import draw
+from server_distill.personalization.batches import CACHED_PHOTOS, Batch, Batches, ViewOptions
+from server_distill.personalization.concepts import Example
+from server_distill.personalization.pretrained import load_models
+from server_distill.training.loop import draw
 from tests.personalization_world import (  # noqa: F401
     FACTOR,
     PRIOR,

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
 from server_distill import distill as command
-from server_distill.block_removal import feature_pairs
-from server_distill.distillation import Distillation
-from server_distill.training_loop import draw
+from server_distill.distillation.block_removal import feature_pairs
+from server_distill.distillation.losses import Distillation
+from server_distill.training.loop import draw
 from tests.captioned_folders import CAPTIONS, image_folder
 from tests.small_pipelines import small_pipeline
 
@@ -75,7 +75,7 @@ def test_losses_equal_a_straightforward_reference(
     assert command.main(options(model, pictures, tmp_path / "out", "--max_train_steps=1", *extra)) == 0
     run = Recorded.last
     student = UNet2DConditionModel.from_pretrained(model, subfolder="unet")
-    from server_distill.block_removal import make_student
+    from server_distill.distillation.block_removal import make_student
 
     teacher, student = student, make_student(student, "bk_base")
     batch = run.examples.batch(2, draw(0, 0, 0))

@@ -18,14 +18,15 @@ from transformers import CLIPModel, CLIPProcessor, Dinov2Model, ViTImageProcesso
 
 from models.adapter import adapter_spec, base_weights, initial_tensors
 from models.adapter_file import AdapterFile, write
-from server_distill import evaluate, evaluate_default
-from server_distill.evaluation_pictures import Picture, Sampling, draw, load_png, plan
-from server_distill.evaluation_pipeline import load_pipeline, pipeline_sha256
-from server_distill.evaluation_prompts import PROMPT_SETS, class_of, class_text, fill
-from server_distill.evaluation_scores import SCORES
-from server_distill.image_features import pooled_features
-from server_distill.image_scores import cosines, frechet_distance, kid
-from server_distill.picture_features import centre_square
+from server_distill import evaluate
+from server_distill.default_model import evaluate as evaluate_default
+from server_distill.evaluation.image_features import pooled_features
+from server_distill.evaluation.image_scores import cosines, frechet_distance, kid
+from server_distill.evaluation.picture_features import centre_square
+from server_distill.evaluation.pictures import Picture, Sampling, draw, load_png, plan
+from server_distill.evaluation.pipeline import load_pipeline, pipeline_sha256
+from server_distill.evaluation.prompts import PROMPT_SETS, class_of, class_text, fill
+from server_distill.evaluation.scores import SCORES
 from tests.bundles import DEFAULT_MODEL, make_tiny_model
 from tests.evaluation_folders import PROMPTS, make_clip, make_dino, options, photos, report_of, times
 

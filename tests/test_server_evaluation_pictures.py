@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from server_distill import evaluate, evaluation_pictures
-from server_distill.evaluation_pictures import Picture, Sampling, draw, load_png, plan
-from server_distill.evaluation_pipeline import load_pipeline
+from server_distill import evaluate
+from server_distill.evaluation import pictures as evaluation_pictures
+from server_distill.evaluation.pictures import Picture, Sampling, draw, load_png, plan
+from server_distill.evaluation.pipeline import load_pipeline
 from tests.bundles import make_tiny_model
 from tests.evaluation_folders import PROMPTS, make_clip, options, photos, report_of, times
 

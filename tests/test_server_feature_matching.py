@@ -12,9 +12,9 @@ from torch import nn
 
 from models.adapter import base_weights
 from models.adapter_file import AdapterFile, AdapterFileError, write
-from server_distill.diffusion_loss import snr_weights, target, weighted_mse
-from server_distill.feature_matching import FeatureMatching
-from server_distill.kv_perturbation import changed, kv_shapes, learned_changes, random_changes
+from server_distill.distillation.feature_matching import FeatureMatching
+from server_distill.distillation.kv_perturbation import changed, kv_shapes, learned_changes, random_changes
+from server_distill.training.diffusion_loss import snr_weights, target, weighted_mse
 from tests.small_pipelines import small_unet
 
 

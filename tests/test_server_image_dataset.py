@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from server_distill.image_dataset import (
+from server_distill.data_sets.image_dataset import (
     Captioned,
     DatasetError,
     Skipped,

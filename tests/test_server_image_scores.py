@@ -11,7 +11,14 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from server_distill.image_scores import cosines, frechet_distance, kid, kid_subset_size, mean_cosine, squared_mmd
+from server_distill.evaluation.image_scores import (
+    cosines,
+    frechet_distance,
+    kid,
+    kid_subset_size,
+    mean_cosine,
+    squared_mmd,
+)
 
 
 def features(n: int, width: int, seed: int, shift: float = 0.0) -> Tensor:

@@ -11,10 +11,10 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from server_distill import latent_cache
-from server_distill.image_dataset import Captioned, Skipped
-from server_distill.latent_cache import CacheError, LatentCache, LatentCacheWriter, TextEncoder, encode
-from server_distill.picture_views import Views
+from server_distill.data_sets import latent_cache
+from server_distill.data_sets.image_dataset import Captioned, Skipped
+from server_distill.data_sets.latent_cache import CacheError, LatentCache, LatentCacheWriter, TextEncoder, encode
+from server_distill.data_sets.picture_views import Views
 from tests.captioned_folders import CAPTIONS, picture
 from tests.small_pipelines import small_pipeline
 

@@ -19,7 +19,7 @@ from device_runtime import Engine
 from models import manifest as mf
 from models.adapter_file import AdapterFile, read, write
 from server_distill import merge_adapters
-from server_distill.constrained_update import RIDGE
+from server_distill.personalization.constrained_update import RIDGE
 from tests.bundles import REPOSITORY, ExportedModel
 
 HIDDEN, RANK = 32, 4

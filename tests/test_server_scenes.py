@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from transformers import CLIPTokenizer
 
-from server_distill.backgrounds import COLOURS, PAINTERS, paint
-from server_distill.make_tokenizer import MAX_LENGTH, caption_words, make_tokenizer
-from server_distill.objects import load_cutout, read_catalogue
-from server_distill.personalization_scores import PHOTO_PLACES, prompt_places, subject_photos
-from server_distill.scenes import MIRRORED, Placement, caption, compose, random_scene, random_tint, tinted
+from server_distill.default_model.backgrounds import COLOURS, PAINTERS, paint
+from server_distill.default_model.make_tokenizer import MAX_LENGTH, caption_words, make_tokenizer
+from server_distill.default_model.objects import load_cutout, read_catalogue
+from server_distill.default_model.personalization_scores import PHOTO_PLACES, prompt_places, subject_photos
+from server_distill.default_model.scenes import MIRRORED, Placement, caption, compose, random_scene, random_tint, tinted
 
 HELD_OUT = read_catalogue("held_out")
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from server_distill import size_augmentation as sa
+from server_distill.personalization import size_augmentation as sa
 
 FACTOR = 8
 

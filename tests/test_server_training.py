@@ -11,19 +11,25 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTokenizer
 
-from server_distill.backgrounds import COLOURS
-from server_distill.cpu_speed import bf16_is_faster, prepare
-from server_distill.distill_default import BlockFeatures, feature_loss
-from server_distill.evaluate_default import border_cells
-from server_distill.image_scores import frechet_distance
-from server_distill.objects import load_cutout, read_catalogue
-from server_distill.perceptual_loss import perceptual_loss
-from server_distill.personalization_scores import drift
-from server_distill.pretrain_text import COMPONENTS, ThumbnailReader, new_text_encoder, pretrain_text, thumbnail_loss
-from server_distill.scenes import random_scene
-from server_distill.train_autoencoder import new_autoencoder, psnr
-from server_distill.train_teacher import EVEN_TIMESTEPS, UNET, Example, draw_timesteps
-from server_distill.training_state import load_state, save_state
+from server_distill.default_model.backgrounds import COLOURS
+from server_distill.default_model.cpu_speed import bf16_is_faster, prepare
+from server_distill.default_model.evaluate import border_cells
+from server_distill.default_model.objects import load_cutout, read_catalogue
+from server_distill.default_model.perceptual_loss import perceptual_loss
+from server_distill.default_model.personalization_scores import drift
+from server_distill.default_model.pretrain_text import (
+    COMPONENTS,
+    ThumbnailReader,
+    new_text_encoder,
+    pretrain_text,
+    thumbnail_loss,
+)
+from server_distill.default_model.scenes import random_scene
+from server_distill.default_model.train_autoencoder import new_autoencoder, psnr
+from server_distill.default_model.train_student import BlockFeatures, feature_loss
+from server_distill.default_model.train_teacher import EVEN_TIMESTEPS, UNET, Example, draw_timesteps
+from server_distill.evaluation.image_scores import frechet_distance
+from server_distill.training.state import load_state, save_state
 
 
 @pytest.fixture(scope="module")

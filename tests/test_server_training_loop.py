@@ -15,9 +15,9 @@ from accelerate.commands.config.config_args import load_config_from_file
 from diffusers.training_utils import EMAModel
 from torch import nn
 
-from server_distill import checkpoints
-from server_distill.training_loop import NotFiniteError, draw, make_accelerator, steps_to_take, train
-from server_distill.training_options import add_training_options
+from server_distill.training import checkpoints
+from server_distill.training.loop import NotFiniteError, draw, make_accelerator, steps_to_take, train
+from server_distill.training.options import add_training_options
 
 ROOT = Path(__file__).parents[1]
 

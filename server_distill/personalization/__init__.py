@@ -1,0 +1,1 @@
+"""A subject from photos, on a desktop."""

@@ -1,0 +1,1 @@
+"""What every training program shares: the loop, its options, checkpoints, trackers."""
