@@ -16,7 +16,7 @@ export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help venv core demo test test-fast test-sanitize lint format export data autoencoder decoder latents teacher distill ship \
-        evaluate evaluate-personalization bench test-kill fuzz clean
+        evaluate evaluate-personalization bench bench-distill study-task-specific test-kill fuzz clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-26s %s\n", $$1, $$2}'
@@ -118,6 +118,12 @@ evaluate-personalization: core  ## Personalize held-out subjects and score them:
 
 bench: core  ## Train step, denoise step and memory of the core against eager PyTorch: out/bench
 	$(PY) -m server_distill.bench --output out/bench
+
+bench-distill: $(STAMP)  ## Memory and step time of distillation at Stable Diffusion's size: out/bench-distill (18 GiB, 30 minutes)
+	$(PY) -m server_distill.bench_distill --output out/bench-distill
+
+study-task-specific: core  ## Does distilling for personalization help it? out/study-task-specific (resumable; hours)
+	$(PY) -m server_distill.study_task_specific --output out/study-task-specific --table docs/task-specific.md
 
 test-kill: core  ## Kill a personalization 200 times at random instants; it must end in the same bytes
 	$(PY) -m tests.kill_loop --kills $(or $(KILLS),200)

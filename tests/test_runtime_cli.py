@@ -112,7 +112,7 @@ def test_errors_are_one_line_and_exit_code_1(tiny_bundle, tmp_path, capsys):
 
 
 def test_help_teaches():
-    for command in ([], ["personalize"], ["generate"], ["info"]):
+    for command in ([], ["personalize"], ["generate"], ["merge"], ["info"]):
         done = subprocess.run(
             [sys.executable, "-m", "device_runtime", *command, "--help"],
             capture_output=True,
