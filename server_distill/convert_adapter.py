@@ -137,24 +137,38 @@ def _custom_diffusion(stored: Mapping[str, object]) -> dict[str, Tensor]:
     return tensors
 
 
-def compress(adapter: AdapterFile, base: Mapping[str, Tensor], rank: int) -> tuple[AdapterFile, float]:
-    """A LoRA of `rank` that is nearest to a full adapter, and what is lost: the share of the change's squared norm.
+def compress(
+    adapter: AdapterFile, base: Mapping[str, Tensor], rank: int | None = None, explained: float | None = None
+) -> tuple[AdapterFile, float]:
+    """A LoRA that is nearest to a full adapter, and what is lost: the share of the change's squared norm.
 
-    The change of each matrix from its `base` is cut off after `rank` singular values (Kumari et al. 2023, appendix).
+    The change of each matrix from its `base` is cut off after `rank` singular values; or where they make up the share
+    `explained` of all of them (Kumari et al. 2023, appendix: 0.6), the largest such rank being the adapter's.
     """
     if adapter.kind != "full":
         raise AdapterFileError(f"the adapter's kind is {adapter.kind}; only a full one can be compressed")
+    changes = {name: tensor.double() - base[name].double() for name, tensor in adapter.tensors.items()}
+    parts = {name: torch.linalg.svd(change, full_matrices=False) for name, change in changes.items()}
+    if explained is None:
+        kept = dict.fromkeys(parts, rank or 1)
+    else:
+        kept = {name: explaining(s, explained) for name, (_, s, _) in parts.items()}
+    width = max(kept.values())
     tensors, whole, lost = {}, 0.0, 0.0
-    for name, tensor in adapter.tensors.items():
-        change = tensor.double() - base[name].double()
-        u, s, vh = torch.linalg.svd(change, full_matrices=False)
-        prefix = name.removesuffix(".weight")
-        root = s[:rank].sqrt()
-        tensors[f"{prefix}.lora_A.weight"] = _padded(root[:, None] * vh[:rank], rank, 0).float()
-        tensors[f"{prefix}.lora_B.weight"] = _padded(u[:, :rank] * root, rank, 1).float()
+    for name, (u, s, vh) in parts.items():
+        prefix, own = name.removesuffix(".weight"), kept[name]
+        root = s[:own].sqrt()
+        tensors[f"{prefix}.lora_A.weight"] = _padded(root[:, None] * vh[:own], width, 0).float()
+        tensors[f"{prefix}.lora_B.weight"] = _padded(u[:, :own] * root, width, 1).float()
         whole += s.square().sum().item()
-        lost += s[rank:].square().sum().item()
-    return replace(adapter, kind="lora", rank=rank, tensors=tensors), lost / whole if whole else 0.0
+        lost += s[own:].square().sum().item()
+    return replace(adapter, kind="lora", rank=width, tensors=tensors), lost / whole if whole else 0.0
+
+
+def explaining(values: Tensor, share: float) -> int:
+    """How many of the largest singular values (descending) make up `share` of their sum; one at least."""
+    sums = values.cumsum(0)
+    return int((sums < share * sums[-1]).sum()) + 1 if sums[-1] > 0 else 1
 
 
 def _padded(matrix: Tensor, size: int, dim: int) -> Tensor:
@@ -186,7 +200,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("target", type=Path)
     parser.add_argument("--bundle", type=Path, help="the bundle that the adapter is for")
     parser.add_argument("--class-name", default="", help="what the subject is, for a folder without likeness.json")
-    parser.add_argument("--rank", type=int, help="compress: the rank (default: that of the bundle's lora adapters)")
+    smaller = parser.add_mutually_exclusive_group()
+    smaller.add_argument("--rank", type=int, help="compress: the rank (default: that of the bundle's lora adapters)")
+    smaller.add_argument(
+        "--explained", type=float, metavar="SHARE", help="compress: as many singular values as make up 0.6 of their sum"
+    )
     args = parser.parse_args(arguments)
     try:
         if args.command.startswith("from-"):
@@ -200,8 +218,10 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             adapter = read(args.source)
             base, rank = base_of(adapter, args.bundle)
-            smaller, lost = compress(adapter, base, args.rank or rank)
-            write(args.target, smaller)
+            small, lost = compress(adapter, base, args.rank or rank, args.explained)
+            write(args.target, small)
+            if small.rank != rank:
+                print(f"rank {small.rank}; the bundle's programs take {rank}: for diffusers and PEFT, not for a phone")
             sizes = [path.stat().st_size / 2**10 for path in (args.source, args.target)]
             print(f"{sizes[0]:.0f} KB → {sizes[1]:.0f} KB; {100 * lost:.2f} % of the change's squared norm is lost")
     except (AdapterFileError, mf.BundleError, OSError) as error:

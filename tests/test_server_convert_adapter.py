@@ -181,6 +181,30 @@ def test_compressing_at_full_rank_loses_nothing(pipeline_folder: Path) -> None:
     assert 1 > losses[0] > losses[1] > losses[2] > 0
 
 
+@pytest.mark.parametrize(("share", "count"), [(0.01, 1), (0.5, 1), (0.6, 2), (0.8, 2), (0.81, 3), (1.0, 3)])
+def test_singular_values_that_explain_a_share(share: float, count: int) -> None:
+    assert convert_adapter.explaining(torch.tensor([5.0, 3.0, 2.0]), share) == count
+    assert convert_adapter.explaining(torch.zeros(4), share) == 1
+
+
+def test_each_matrix_is_cut_where_its_values_explain_the_share(pipeline_folder: Path) -> None:
+    unet = UNet2DConditionModel.from_pretrained(pipeline_folder, subfolder="unet")
+    base = base_weights(unet)
+    generator = torch.Generator().manual_seed(5)
+    ranks = {name: 1 + i % 3 for i, name in enumerate(base)}
+    change = {
+        name: torch.linalg.qr(torch.randn(len(w), ranks[name], generator=generator)).Q
+        @ torch.linalg.qr(torch.randn(w.shape[1], ranks[name], generator=generator)).Q.T
+        for name, w in base.items()
+    }
+    adapter = AdapterFile("x", "0" * 64, "full", None, {name: w + change[name] for name, w in base.items()})
+    small, lost = convert_adapter.compress(adapter, base, explained=0.99)
+    assert small.rank == 3 and lost < 1e-9
+    for name, rank in ranks.items():
+        low = small.tensors[f"{name.removesuffix('.weight')}.lora_A.weight"]
+        assert low.shape[0] == 3 and not low[rank:].any()
+
+
 def test_errors_say_what_is_wrong(
     tiny_bundle: ExportedModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
