@@ -153,11 +153,15 @@ def test_a_cached_teacher_gives_the_same_training_without_it(
 
 
 def test_the_teacher_draws_the_data_itself(tmp_path: Path, teacher: Path) -> None:
+    """From a folder of half-precision weights, as models are shipped."""
+    pipeline = StableDiffusionPipeline.from_pretrained(teacher, safety_checker=None)
+    pipeline.to(dtype=torch.float16).save_pretrained(tmp_path / "half")
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("a photo of a dog\n\na photo of a cat\n")
     extra = [f"--class_prompts={prompts}", "--samples_per_prompt=2", "--sampling_steps=2", "--task=personalization"]
     output = tmp_path / "out"
-    assert command.main(options(teacher, None, output, *extra)) == 0
+    extra += ["--validation_prompts", "a photo of a dog"]
+    assert command.main(options(tmp_path / "half", None, output, *extra)) == 0
     done = json.loads((output / "latents" / "complete.json").read_text())
     assert done["pictures"] == 4 and done["captions"] == 2
     assert {"loss", "task", "output", "feature", "attention"} < figures(output)[0].keys()
