@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from models.whole_files import whole_file
 
 FORMAT, FORMAT_VERSION = "likeness-adapter", "1"
 EMBEDDINGS = "modifier_embeddings"
@@ -101,13 +102,8 @@ def write(path: Path, adapter: AdapterFile) -> None:
     tensors = {name: tensor.float().contiguous() for name, tensor in adapter.tensors.items()}
     if adapter.modifier_embeddings is not None:
         tensors[EMBEDDINGS] = adapter.modifier_embeddings.float().contiguous()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(_in_order(save(tensors, adapter.metadata())))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(_in_order(save(tensors, adapter.metadata())))
 
 
 def _in_order(data: bytes) -> bytes:

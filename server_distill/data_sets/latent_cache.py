@@ -25,6 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from models.whole_files import whole_file
 from server_distill.data_sets.image_dataset import Captioned, Skipped
 from server_distill.data_sets.picture_views import Views
 
@@ -68,12 +69,10 @@ def fingerprint(*modules: torch.nn.Module) -> str:
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    temporary = path.with_suffix(".tmp")
     try:
-        save_file(tensors, temporary, metadata)
-        temporary.replace(path)
+        with whole_file(path) as temporary:
+            save_file(tensors, temporary, metadata)
     except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
         raise CacheError(f"{path} can't be written ({error}): make room; the shards before it are whole") from error
 
 

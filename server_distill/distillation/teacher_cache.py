@@ -17,6 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from models.whole_files import whole_file
+
 
 class TeacherCacheError(RuntimeError):
     """The cache is another run's, damaged, or can't be written."""
@@ -43,12 +45,11 @@ class TeacherCache:
         """Compute what is missing; each file appears whole."""
         for step in tqdm(self.missing(), desc="teacher", unit=" micro-steps"):
             path = self._path(step)
-            temporary = path.with_suffix(".tmp")
+            kept = {name: tensor.cpu().contiguous() for name, tensor in outputs(step).items()}
             try:
-                save_file({name: t.cpu().contiguous() for name, t in outputs(step).items()}, temporary)
-                temporary.replace(path)
+                with whole_file(path) as temporary:
+                    save_file(kept, temporary)
             except (OSError, SafetensorError) as error:
-                temporary.unlink(missing_ok=True)
                 raise TeacherCacheError(f"{path} can't be written ({error}): make room and run again") from error
 
     def read(self, micro_step: int) -> dict[str, Tensor]:

@@ -10,8 +10,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from server_distill.data_sets.image_dataset import Captioned, DatasetError
-from server_distill.data_sets.latent_cache import SHARD, LatentCacheWriter, TextEncoder
+from server_distill.data_sets.latent_cache import LatentCacheWriter, TextEncoder
 
+SHARD = 32
+"""Latents a file: drawing one takes long."""
 NO_SPREAD = -30.0
 """Log-variance of a latent that is a sample already."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from tqdm import tqdm
 
+from models.whole_files import whole_file
 from server_distill.evaluation.error import EvaluationError
 from server_distill.evaluation.pipeline import read_json
 from server_distill.evaluation.prompts import fill
@@ -110,12 +110,8 @@ def _drawn(output: Path) -> list[Path]:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Either all of `content` under the name `path`, or what was there before, whenever the process is killed."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def draw(pipeline: StableDiffusionPipeline, pictures: Sequence[Picture], sampling: Sampling) -> np.ndarray:

@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from PIL import Image
 from tqdm import tqdm
 
+from models.whole_files import whole_file
 from server_distill.personalization.pretrained import load_models, new_pipeline
 from server_distill.training.loop import draw
 
@@ -56,6 +57,5 @@ def draw_class_images(
 
 def _write(folder: Path, number: int, picture: Image.Image) -> None:
     name = f"{number:05d}-{hashlib.sha256(picture.tobytes()).hexdigest()[:12]}.png"
-    temporary = folder / f".{name}.tmp"
-    picture.save(temporary, format="PNG")
-    temporary.replace(folder / name)
+    with whole_file(folder / name) as temporary:
+        picture.save(temporary, format="PNG")

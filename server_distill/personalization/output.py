@@ -13,10 +13,7 @@ prior.json                                where the class images came from
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -25,31 +22,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from models.adapter_file import AdapterFile, write
+from models.whole_files import whole_files
 from server_distill.convert_adapter import CUSTOM_DIFFUSION, to_diffusers
 from server_distill.personalization.new_tokens import merge
 from server_distill.personalization.personalized_parameters import Personalized, custom_diffusion_tensors
 
 ADAPTER, PRIOR, CARD = "adapter.safetensors", "prior.json", "README.md"
-
-
-@contextmanager
-def whole_files(output: Path) -> Iterator[Path]:
-    """A folder whose content is moved into `output` once it is complete and on disk, replacing what is there."""
-    temporary = output / ".result.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        for path in temporary.rglob("*"):
-            if path.is_file():
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-        for path in sorted(temporary.iterdir()):
-            if path.is_dir():
-                shutil.rmtree(output / path.name, ignore_errors=True)
-            path.replace(output / path.name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_tokens(folder: Path, tokens: Sequence[str], rows: Tensor | None, safe: bool) -> None:
@@ -100,7 +78,7 @@ def write_adapter(
 def write_pipeline(output: Path, pipeline: StableDiffusionPipeline, safe: bool) -> None:
     """In float32, with the new tokens in the tokenizer's and the text encoder's vocabulary."""
     merge(pipeline.text_encoder)
-    with whole_files(output) as folder:
+    with whole_files(output, last="model_index.json") as folder:
         pipeline.to(dtype=torch.float32).save_pretrained(folder, safe_serialization=safe)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -15,6 +14,8 @@ from accelerate import Accelerator, DistributedType
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from models.whole_files import sync
 
 SETTINGS = "settings.json"
 NAME = re.compile(r"checkpoint-(\d+)")
@@ -98,8 +99,7 @@ def save(accelerator: Accelerator, output: Path, step: int, settings: Mapping[st
             text = json.dumps({"step": step, "settings": settings}, indent=1) + "\n"
             (temporary / SETTINGS).write_text(text)
             for path in temporary.rglob("*"):
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
+                sync(path)
     except (OSError, RuntimeError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise CheckpointError(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+
+from models.whole_files import whole_files
 
 
 def save_with_unet(
@@ -16,23 +17,14 @@ def save_with_unet(
 
     The index goes last: a folder that has one is a pipeline. Raises OSError (a full disk) and leaves an earlier one.
     """
-    temporary = folder / ".pipeline.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        pipeline = StableDiffusionPipeline.from_pretrained(
-            model,
-            unet=unet,
-            revision=revision,
-            variant=variant,
-            torch_dtype=torch.float32,
-            safety_checker=None,
-            requires_safety_checker=False,
-        )
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        model,
+        unet=unet,
+        revision=revision,
+        variant=variant,
+        torch_dtype=torch.float32,
+        safety_checker=None,
+        requires_safety_checker=False,
+    )
+    with whole_files(folder, last="model_index.json") as temporary:
         pipeline.save_pretrained(temporary)
-        for part in sorted(temporary.iterdir(), key=lambda path: path.name == "model_index.json"):
-            target = folder / part.name
-            if target.is_dir():
-                shutil.rmtree(target)
-            part.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

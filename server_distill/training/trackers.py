@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from accelerate import Accelerator
 
+from models.whole_files import whole_file
 from server_distill.contact_sheet import contact_sheet
 
 PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "comet_ml": "comet_ml"}
@@ -34,11 +35,9 @@ class RunLog:
     def __init__(self, folder: Path, resumed_at: int) -> None:
         self.folder = folder
         self.path = folder / "training.jsonl"
-        folder.mkdir(parents=True, exist_ok=True)
         kept = [line for line in self._lines() if json.loads(line)["step"] <= resumed_at]
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(f"{line}\n" for line in kept))
-        temporary.replace(self.path)
+        with whole_file(self.path) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in kept))
 
     def _lines(self) -> list[str]:
         """The whole lines there are; a kill may have cut the last one."""
