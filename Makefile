@@ -100,12 +100,12 @@ latents: $(STAMP) | $(TRAIN)/vae  ## Encode the training pictures once
 
 teacher: $(STAMP) | $(TRAIN)/vae  ## Train the teacher on for STEPS=5000, the last quarter at a falling rate (resumable)
 	test -f $(TRAIN)/latents.pt || $(MAKE) latents
-	$(PY) -m server_distill.default_model.train_teacher --output $(TRAIN)/teacher --steps $(or $(STEPS),5000) \
-	  $(if $(wildcard models/default/teacher),--start models/default/teacher --learning-rate 4e-4)
+	$(PY) -m server_distill.default_model.train_teacher --output_dir $(TRAIN)/teacher \
+	  --max_train_steps $(or $(STEPS),5000) $(if $(wildcard models/default/teacher),--start models/default/teacher --learning_rate 4e-4)
 
 distill: $(STAMP)  ## Distill the student from the teacher for STEPS=5000, on from the shipped one (resumable)
-	$(PY) -m server_distill.default_model.train_student --teacher $(TRAIN)/teacher --output $(TRAIN)/student --steps $(or $(STEPS),5000) \
-	  $(if $(wildcard models/default/student),--start models/default/student)
+	$(PY) -m server_distill.default_model.train_student --teacher $(TRAIN)/teacher --output_dir $(TRAIN)/student \
+	  --max_train_steps $(or $(STEPS),5000) $(if $(wildcard models/default/student),--start models/default/student)
 
 ship: $(STAMP)  ## Put the trained networks into models/default as fp16, with a prior pack
 	$(PY) -m server_distill.default_model.ship --train $(TRAIN) --output models/default

@@ -8,8 +8,8 @@ is timed; the first also pays for what is set up once.
 
     plain   what distillation scripts do: autoencoder, text encoder, teacher and student in memory, float32; pictures
             and captions encoded in every step; the features of both networks held until the loss; AdamW
-    lean    `server_distill.distill` with cached latents and text states, a bf16 teacher whose features are compared as
-            they come, gradient checkpointing, bf16 products, Adafactor
+    lean    `server_distill.distill` with cached latents and text states, a teacher held in bf16 whose features are
+            compared as they come, gradient checkpointing, bf16 products where the processor has them, Adafactor
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from server_distill.distillation.block_removal import feature_pairs, make_student
 from server_distill.distillation.examples import Batch
 from server_distill.distillation.losses import Distillation
+from server_distill.training.host_memory import give_back_freed_tensors
 from server_distill.training.optimizers import make_optimizer
+from server_distill.training.precision import freeze, mixed_precision
 
 RECIPES = ("plain", "lean")
 SD_UNET = {
@@ -146,10 +148,11 @@ class Lean:
     """`server_distill.distill`'s own losses."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        accelerator = Accelerator(mixed_precision="bf16", cpu=True)
+        give_back_freed_tensors()
+        accelerator = Accelerator(mixed_precision=mixed_precision("fp16"), cpu=True)
         teacher = make_teacher(args.share)
         student = make_student(teacher, args.level).train()
-        teacher.to(torch.bfloat16)
+        freeze(teacher, "bf16", accelerator.device)
         student.enable_gradient_checkpointing()
         settings = Namespace(
             distill_level=args.level,

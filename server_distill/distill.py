@@ -13,7 +13,8 @@ What happens, in this order:
   3. training. Killed at any instant, the same command goes on and ends in the same bytes.
   4. DIR is a whole pipeline: StableDiffusionPipeline.from_pretrained(DIR).
 
-Least memory: --gradient_checkpointing --mixed_precision=bf16 --optimizer=adafactor, and --cache_teacher=N.
+Least memory: --gradient_checkpointing --mixed_precision=bf16 --optimizer=adafactor, and --cache_teacher=N. On a
+processor without bf16 arithmetic, --teacher_precision=bf16 in place of the second.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from server_distill.training.hub import push
 from server_distill.training.loop import NotFiniteError, make_accelerator, steps_to_take, train
 from server_distill.training.options import OPTIMIZER_OPTIONS, result_settings
 from server_distill.training.pipeline_folder import save_with_unet
-from server_distill.training.precision import DTYPES
+from server_distill.training.precision import freeze
 from server_distill.training.validation_pictures import validation_pictures
 
 ERRORS = (
@@ -171,9 +172,7 @@ def load_networks(
         folder = args.student / "unet" if (args.student / "unet").is_dir() else args.student
         student = UNet2DConditionModel.from_pretrained(folder, torch_dtype=torch.float32)
     precision = accelerator.mixed_precision if args.teacher_precision == "auto" else args.teacher_precision
-    if DTYPES.get(precision, torch.float32) != teacher.dtype:
-        teacher.to(dtype=DTYPES[precision])
-    teacher.requires_grad_(False).eval()
+    freeze(teacher, precision, accelerator.device)
     if args.offload_teacher:
         cpu_offload(teacher, accelerator.device)
     else:

@@ -29,9 +29,12 @@ from server_distill.default_model.backgrounds import PAINTERS
 from server_distill.default_model.objects import read_catalogue
 from server_distill.default_model.personalization_scores import prompts
 
+LEARNED = "learned"
+"""Folder, in the study's, of adapters that the starting student learned of subjects that are not scored."""
 ARMS: dict[str, list[str]] = {
     "plain": [],
     "perturbed + attention": ["--task=personalization"],
+    "learned + attention": ["--task=personalization", f"--perturbation_adapters={{output}}/{LEARNED}"],
     "attention only": ["--task=personalization", "--perturbed_share=0"],
     "perturbed only": ["--task=personalization", "--attention_weight=0"],
     "always perturbed": ["--task=personalization", "--perturbed_share=1"],
@@ -77,21 +80,37 @@ def distilled(args: argparse.Namespace, arm: str, seed: int) -> Path:
             "--use_ema",
             "--ema_decay=0.99",
             f"--seed={seed}",
-            *ARMS[arm],
+            *(option.format(output=args.output) for option in ARMS[arm]),
         )
     return output
 
 
-def scored(args: argparse.Namespace, output: Path) -> dict[str, float]:
-    """Scores of a distilled student on held-out subjects, means over them."""
-    bundle, result = output / "bundle", output / "scores"
+def exported(args: argparse.Namespace, student: Path, bundle: Path) -> Path:
+    """The bundle of a student, to be personalized with the settings that the starting one recommends."""
     if not (bundle / "manifest.json").exists():
-        shutil.copy(args.student / "recommended.json", output / "student" / "recommended.json")
+        recommended = student / "recommended.json"
+        if not recommended.exists():
+            shutil.copy(args.student / recommended.name, recommended)
         run(
             "export.make_bundle",
-            *("--model", str(output / "student"), "--output", str(bundle), "--prior-pack", str(args.prior_pack)),
-            *("--report", str(output / "export.json")),
+            *("--model", str(student), "--output", str(bundle), "--prior-pack", str(args.prior_pack)),
+            *("--report", str(bundle.with_suffix(".json"))),
         )
+    return bundle
+
+
+def learn_adapters(args: argparse.Namespace) -> None:
+    """Personalize the starting student on the subjects that settings were tuned on, never scored ones."""
+    bundle = exported(args, args.student, args.output / "start")
+    run(
+        "server_distill.default_model.evaluate_personalization",
+        *("--tuning", "--bundle", str(bundle), "--output", str(args.output / LEARNED)),
+    )
+
+
+def scored(args: argparse.Namespace, output: Path) -> dict[str, float]:
+    """Scores of a distilled student on held-out subjects, means over them."""
+    bundle, result = exported(args, output / "student", output / "bundle"), output / "scores"
     run(
         "server_distill.default_model.evaluate_personalization",
         *("--bundle", str(bundle), "--output", str(result), "--subjects", str(args.subjects)),
@@ -100,14 +119,19 @@ def scored(args: argparse.Namespace, output: Path) -> dict[str, float]:
     return {name: report[f"{name}_mean"] for name in SCORES}
 
 
+def mean_and_spread(values: list[float]) -> str:
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return f"{statistics.mean(values):.3f} ± {spread:.3f}"
+
+
 def table(results: dict[str, list[dict[str, float]]]) -> str:
-    lines = [f"| arm | seeds | {' | '.join(SCORES)} |", "| --- " * (len(SCORES) + 2) + "|"]
+    """A row an arm; the last column is the gain less the plain arm's of the same seed."""
+    lines = [f"| arm | seeds | {' | '.join(SCORES)} | gain over plain |", "| --- " * (len(SCORES) + 3) + "|"]
     for arm, runs in results.items():
-        cells = []
-        for name in SCORES:
-            values = [run[name] for run in runs]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            cells.append(f"{statistics.mean(values):.3f} ± {spread:.3f}")
+        cells = [mean_and_spread([run[name] for run in runs]) for name in SCORES]
+        pairs = zip(runs, results.get("plain", []), strict=False)  # the newest seed may lack one of the two
+        over = [run["gain"] - plain["gain"] for run, plain in pairs]
+        cells.append(mean_and_spread(over) if over and arm != "plain" else "")
         lines.append(f"| {arm} | {len(runs)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -119,7 +143,7 @@ def main() -> int:
     parser.add_argument("--prior-pack", type=Path, default=Path("models/default/prior_pack.safetensors"))
     parser.add_argument("--output", type=Path, default=Path("out/study-task-specific"))
     parser.add_argument("--table", type=Path, help="also write the table there: docs/task-specific.md")
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=["plain", "perturbed + attention"])
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS)[:3])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch", type=int, default=32)
@@ -129,6 +153,8 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="say what is missing")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
+    if not args.dry_run and any(LEARNED in option for arm in args.arms for option in ARMS[arm]):
+        learn_adapters(args)
     results: dict[str, list[dict[str, float]]] = {arm: [] for arm in args.arms}
     for seed in range(args.seeds):  # all arms of a seed before the next seed: an early look compares like with like
         for arm in args.arms:

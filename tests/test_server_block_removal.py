@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from server_distill.default_model.train_student import BlockFeatures
-from server_distill.default_model.train_teacher import UNET
+from server_distill.default_model.pipeline import UNET
 from server_distill.distillation.block_removal import (
     ALIASES,
     LEVELS,
@@ -115,13 +115,26 @@ def test_matched_features_have_equal_shapes(teacher: UNet2DConditionModel, level
     pairs = feature_pairs(student, level)
     blocks = len(student.down_blocks) + len(student.up_blocks) + (student.mid_block is not None)
     assert len(pairs) == len(set(pairs.values())) == blocks
-    of_teacher, of_student = BlockFeatures(teacher, pairs.values()), BlockFeatures(student, pairs)
-    x, t, hidden = torch.randn(1, 4, 16, 16), torch.tensor([500]), torch.randn(1, 24, 128)
-    with torch.no_grad():
-        teacher(x, t, hidden)
-        student(x, t, hidden)
+    of_teacher, of_student = output_shapes(teacher, pairs.values()), output_shapes(student, pairs)
     for own, wanted in pairs.items():
-        assert of_student.outputs[own].shape == of_teacher.outputs[wanted].shape, own
+        assert of_student[own] == of_teacher[wanted], own
+
+
+def output_shapes(unet: UNet2DConditionModel, names: Iterable[str]) -> dict[str, torch.Size]:
+    """Of the named modules, in one call."""
+    shapes: dict[str, torch.Size] = {}
+
+    def keep(name: str) -> Callable:
+        def hook(_module: object, _inputs: object, output: torch.Tensor | tuple) -> None:
+            shapes[name] = (output[0] if isinstance(output, tuple) else output).shape
+
+        return hook
+
+    for name in names:
+        unet.get_submodule(name).register_forward_hook(keep(name))
+    with torch.no_grad():
+        unet(torch.randn(1, 4, 16, 16), torch.tensor([500]), torch.randn(1, 24, 128))
+    return shapes
 
 
 def test_another_layout_and_an_unknown_level_are_refused(teacher: UNet2DConditionModel) -> None:

@@ -1,4 +1,4 @@
-"""Training code of the default model: good starts, block removal, checkpoints, losses."""
+"""Parts of the default model's training: good starts, fast attention, checkpoints, losses, scores."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from diffusers import UNet2DConditionModel
 from transformers import CLIPTokenizer
 
 from server_distill.default_model.backgrounds import COLOURS
-from server_distill.default_model.cpu_speed import bf16_is_faster, prepare
+from server_distill.default_model.cpu_speed import faster_precision, make_fast
 from server_distill.default_model.evaluate import border_cells
 from server_distill.default_model.objects import load_cutout, read_catalogue
 from server_distill.default_model.perceptual_loss import perceptual_loss
 from server_distill.default_model.personalization_scores import drift
+from server_distill.default_model.pipeline import UNET
 from server_distill.default_model.pretrain_text import (
     COMPONENTS,
     ThumbnailReader,
@@ -26,8 +27,6 @@ from server_distill.default_model.pretrain_text import (
 )
 from server_distill.default_model.scenes import random_scene
 from server_distill.default_model.train_autoencoder import new_autoencoder, psnr
-from server_distill.default_model.train_student import BlockFeatures, feature_loss
-from server_distill.default_model.train_teacher import EVEN_TIMESTEPS, UNET, Example, draw_timesteps
 from server_distill.evaluation.image_scores import frechet_distance
 from server_distill.training.state import load_state, save_state
 
@@ -55,40 +54,6 @@ def test_untrained_autoencoder_passes_block_averages() -> None:
     assert psnr(decoded, pixels).mean() > 14
 
 
-def test_feature_loss_is_zero_for_equal_networks_only(teacher: UNet2DConditionModel) -> None:
-    twin = UNet2DConditionModel.from_config(teacher.config)
-    twin.load_state_dict(teacher.state_dict())
-    pairs = {name: name for name in ("down_blocks.0", "mid_block", "up_blocks.3")}
-    a, b = BlockFeatures(teacher, pairs), BlockFeatures(twin, pairs)
-    x, t, hidden = torch.randn(1, 4, 16, 16), torch.tensor([500]), torch.randn(1, 24, 128)
-    with torch.no_grad():
-        teacher(x, t, hidden)
-        twin(x, t, hidden)
-        assert feature_loss(a, b, pairs) == 0
-        twin(x, t, hidden + 1)
-        assert feature_loss(a, b, pairs) > 0
-    assert a.outputs.keys() == pairs.keys()
-
-
-def test_batches_depend_on_the_step_alone() -> None:
-    cache = {
-        "latents": torch.randn(10, 4, 16, 16).half(),
-        "coverage": torch.randint(0, 256, (10, 16, 16)).to(torch.uint8),
-        "tokens": torch.randint(1, 100, (10, 3, 24)).to(torch.int16),
-        "scaling_factor": 1.5,
-    }
-    empty = torch.zeros(24, dtype=torch.long)
-    first, second = Example(cache, empty, 3), Example(cache, empty, 3)  # type: ignore[arg-type]
-    for a, b in zip(first.batch(7, 64), second.batch(7, 64), strict=True):
-        assert torch.equal(a, b)
-    latents, ids, weight, _, timesteps = first.batch(8, 400)
-    dropped = (ids == 0).all(1).float().mean().item()
-    assert 0.04 < dropped < 0.18  # 400 draws of 0.1: four standard deviations either way
-    assert weight.mean().item() == pytest.approx(1, abs=1e-5)
-    assert timesteps.min() >= 0 and timesteps.max() < 1000
-    assert latents.abs().max() <= (cache["latents"].float().abs() * 1.5).max()
-
-
 def test_drift_is_measured_by_what_lies_between_two_pictures() -> None:
     rng = np.random.default_rng(0)
     items = read_catalogue("held_out")[:6]
@@ -99,19 +64,10 @@ def test_drift_is_measured_by_what_lies_between_two_pictures() -> None:
     assert 0 < drift(pictures, darker) < 0.5
 
 
-def test_timesteps_prefer_the_middle_and_reach_both_ends() -> None:
-    generator = torch.Generator().manual_seed(0)
-    timesteps = draw_timesteps(100_000, generator)
-    assert timesteps.min() == 0 and timesteps.max() == 999
-    middle = ((timesteps >= 250) & (timesteps < 750)).float().mean().item()
-    # Half of the even ones; of the logit-normal ones those with |z| < ln 3, 72.8 % (five standard deviations: 0.007).
-    assert middle == pytest.approx(0.5 * EVEN_TIMESTEPS + 0.728 * (1 - EVEN_TIMESTEPS), abs=0.01)
-
-
 def test_fast_attention_is_diffusers_attention(teacher: UNet2DConditionModel) -> None:
     fast = UNet2DConditionModel.from_config(teacher.config)
     fast.load_state_dict(teacher.state_dict())
-    prepare(fast, bf16=False)
+    make_fast(fast, "no")
     x, t, hidden = torch.randn(2, 4, 16, 16), torch.tensor([3, 700]), torch.randn(2, 24, 128)
     outputs = [net(x, t, hidden).sample for net in (teacher, fast)]
     assert torch.allclose(*outputs, rtol=1e-4, atol=1e-5)  # sums in another order
@@ -127,7 +83,7 @@ def test_fast_attention_is_diffusers_attention(teacher: UNet2DConditionModel) ->
 def test_the_precision_trial_leaves_the_network_as_it_was(teacher: UNet2DConditionModel) -> None:
     teacher.zero_grad()  # tests before this one share the network
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    assert bf16_is_faster(teacher, batch=1) in (True, False)
+    assert faster_precision(teacher, batch=1) in ("no", "bf16")
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
     assert teacher.conv_in.weight.grad is None
 

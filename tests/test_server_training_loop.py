@@ -45,9 +45,7 @@ class Regression:
         self.prepared = module
 
     def run(self, steps: int, **more: object) -> int:
-        return train(
-            self.accelerator, self.args, self.model, self.losses, steps, prepare_losses=self.prepare, **more
-        )
+        return train(self.accelerator, self.args, self.model, self.losses, steps, prepare_losses=self.prepare, **more)
 
 
 def options(folder: Path, *more: str) -> argparse.Namespace:

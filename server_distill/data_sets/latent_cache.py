@@ -130,7 +130,6 @@ class LatentCacheWriter:
         self.captions = known
         self.shards.append(shard)
 
-
     def complete(self) -> bool:
         return (self.folder / COMPLETE).exists()
 

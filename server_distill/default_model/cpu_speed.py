@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import copy
 import time
-from contextlib import AbstractContextManager
 
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor
+
+from server_distill.training.precision import cpu_multiplies_bf16, has_gpu
 
 
 class CpuAttention:
@@ -49,29 +50,30 @@ class CpuAttention:
         return attn.to_out[0](out.transpose(1, 2).flatten(2))
 
 
-def bf16_is_faster(unet: UNet2DConditionModel, batch: int = 16) -> bool:
-    """Whether a forward and backward pass of (a copy of) `unet` takes less time in bf16 on this machine."""
-    if not torch.cpu._is_avx512_bf16_supported():
-        return False
+def faster_precision(unet: UNet2DConditionModel, batch: int = 16) -> str:
+    """`bf16` or `no`: in which a forward and backward pass of (a copy of) `unet` takes less time on this machine."""
+    if has_gpu() or not cpu_multiplies_bf16():
+        return "no"
     side, config = unet.config.sample_size, unet.config
     inputs = torch.zeros(batch, config.in_channels, side, side), torch.zeros(batch)
     hidden = torch.zeros(batch, 24, config.cross_attention_dim)
     seconds = {}
-    for bf16 in (False, True):
+    for precision in ("no", "bf16"):
         trial = copy.deepcopy(unet)
-        precision = prepare(trial, bf16)
+        make_fast(trial, precision)
         for _ in range(3):  # the first pass also chooses kernels; the last one counts
             begun = time.perf_counter()
-            with precision:
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                 output = trial(*inputs, hidden, return_dict=False)[0]
             output.float().sum().backward()
-            seconds[bf16] = time.perf_counter() - begun
-    return seconds[True] < seconds[False]
+            seconds[precision] = time.perf_counter() - begun
+    return min(seconds, key=seconds.__getitem__)
 
 
-def prepare(unet: UNet2DConditionModel, bf16: bool) -> AbstractContextManager:
-    """Put `unet`'s weights and attention into their fast form, in place; returns the context for its forward passes."""
+def make_fast(unet: UNet2DConditionModel, precision: str) -> None:
+    """Put `unet`'s attention and weights' layout into their fast form, in place; for a GPU nothing is changed."""
+    if has_gpu():
+        return
     unet.set_attn_processor(CpuAttention())
-    if bf16:
+    if precision == "bf16":
         unet.to(memory_format=torch.channels_last)
-    return torch.autocast("cpu", torch.bfloat16, enabled=bf16)

@@ -1,171 +1,126 @@
 """Distill the default teacher's UNet into the student that phones run.
 
-    python -m server_distill.default_model.train_student --teacher out/train/teacher --output out/train/student
+    python -m server_distill.default_model.train_student --teacher=out/train/teacher --output_dir=out/train/student
 
 BK-SDM's recipe (Kim et al. 2023): block removal, weights copied from the teacher, then the task's loss plus
-distillation on the output and on every block's features, weights 0.5 and 0.5. Resumable: run it again.
+distillation on the output and on every block's features, weights 0.5 and 0.5. It is what `server_distill.distill` does
+for any model, with the default model's own examples, whose loss weighs the object more than what is behind it.
+Resumable: run it again.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
-import json
-import math
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
-import torch.nn.functional as F
+from accelerate import Accelerator
 from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from tqdm import tqdm
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel
 
-from server_distill.default_model.cpu_speed import bf16_is_faster, prepare
-from server_distill.default_model.train_teacher import SCHEDULE, Example, save_pipeline
+from server_distill.default_model.cpu_speed import faster_precision, make_fast
+from server_distill.default_model.latent_examples import LatentExamples
+from server_distill.default_model.pipeline import SCHEDULE, save_pipeline, write_figures
+from server_distill.default_model.train_teacher import EMA_DECAY, add_default_model_options
 from server_distill.distillation.block_removal import ALIASES, LEVELS, feature_pairs, make_student
-from server_distill.training.state import StopRequest, load_state, save_state
+from server_distill.distillation.feature_matching import FeatureMatching
+from server_distill.training.checkpoints import CheckpointError
+from server_distill.training.loop import NotFiniteError, make_accelerator, train
+from server_distill.training.trackers import mean_of_last
 
 
-class BlockFeatures:
-    """Keeps the hidden states that the named modules of one network put out in its last call."""
+class StudentLosses:
+    """`task`, `output`, `feature` and their weighted sum `loss`, by micro-step."""
 
-    def __init__(self, unet: UNet2DConditionModel, names: Iterable[str]) -> None:
-        self.outputs: dict[str, torch.Tensor] = {}
-        for name in names:
-            unet.get_submodule(name).register_forward_hook(self._keep(name))
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        accelerator: Accelerator,
+        student: UNet2DConditionModel,
+        teacher: UNet2DConditionModel,
+        text: CLIPTextModel,
+        examples: LatentExamples,
+    ) -> None:
+        self.args, self.accelerator, self.examples = args, accelerator, examples
+        self.teacher, self.text = teacher.to(accelerator.device), text.to(accelerator.device)
+        self.student: nn.Module = student
+        self.schedule = DDIMScheduler(**SCHEDULE)
+        self.matching = FeatureMatching(student, feature_pairs(student, args.level), relative=True)
 
-    def _keep(self, name: str):  # type: ignore[no-untyped-def]
-        def hook(_module: torch.nn.Module, _inputs: object, output: torch.Tensor | tuple) -> None:
-            self.outputs[name] = (output[0] if isinstance(output, tuple) else output).float()
+    def prepare(self, student: nn.Module) -> None:
+        self.student = student
 
-        return hook
+    def losses(self, micro_step: int) -> Mapping[str, Tensor]:
+        args = self.args
+        batch = self.examples.batch(micro_step, args.train_batch_size, self.accelerator.process_index)
+        batch = batch.to(self.accelerator.device)
+        noisy = self.schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
+        target = self.schedule.get_velocity(batch.latents, batch.noise, batch.timesteps)
+        with torch.no_grad():
+            hidden = self.text(batch.token_ids).last_hidden_state
+        with self.matching.student_runs():
+            output = self.student(noisy, batch.timesteps, hidden, return_dict=False)[0].float()
+        with torch.no_grad(), self.matching.teacher_runs(self.teacher), self.accelerator.autocast():
+            wanted = self.teacher(noisy, batch.timesteps, hidden, return_dict=False)[0].float()
+        named = {
+            "task": (batch.weight * (output - target).square()).mean(),
+            "output": (batch.weight * (output - wanted).square()).mean(),
+            "feature": self.matching.loss(),
+        }
+        loss = named["task"] + args.output_weight * named["output"] + args.feature_weight * named["feature"]
+        return {"loss": loss, **named}
 
 
-def feature_loss(teacher: BlockFeatures, student: BlockFeatures, pairs: dict[str, str]) -> torch.Tensor:
-    """Mean squared distance of block outputs, student's → teacher's names in `pairs`, each relative to the teacher's
-    own power, so that no block drowns another.
-    """
-    features = [(student.outputs[own], teacher.outputs[wanted]) for own, wanted in pairs.items()]
-    return torch.stack([F.mse_loss(s, t) / t.square().mean().clamp_min(1e-6) for s, t in features]).mean()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--teacher", type=Path, default=Path("out/train/teacher"))
-    parser.add_argument("--vae", type=Path, default=Path("out/train/vae"))
-    parser.add_argument("--data", type=Path, default=Path("out/train/latents.pt"))
-    parser.add_argument("--output", type=Path, default=Path("out/train/student"))
-    parser.add_argument("--start", type=Path, help="go on from this student's weights instead of the teacher's blocks")
-    parser.add_argument(
-        "--level", choices=[*LEVELS, *ALIASES], default="bk_small", help="which of the teacher's blocks remain"
-    )
-    parser.add_argument("--minutes", type=float, default=math.inf, help="how long this run trains at most")
-    parser.add_argument("--steps", type=int, default=1500, help="stop for good at this step")
-    parser.add_argument("--batch", type=int, default=48)
-    parser.add_argument("--learning-rate", type=float, default=4e-4)
-    parser.add_argument(
-        "--bf16", action=argparse.BooleanOptionalAction, help="UNets in bf16 (autocast); otherwise what is faster here"
-    )
-    parser.add_argument("--output-weight", type=float, default=0.5)
-    parser.add_argument("--feature-weight", type=float, default=0.5)
-    parser.add_argument("--save-every", type=float, default=5, help="minutes between checkpoints")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-
-    cache = load_state(args.data)
-    if cache is None:
-        parser.error(f"{args.data} is missing: run `python -m server_distill.default_model.cache_latents` first")
-    pipeline = StableDiffusionPipeline.from_pretrained(args.teacher, safety_checker=None)
-    teacher, text, tokenizer = pipeline.unet.requires_grad_(False), pipeline.text_encoder, pipeline.tokenizer
-    student = make_student(teacher, args.level)
+def train_student(args: argparse.Namespace) -> None:
+    """The whole run. Raises CheckpointError, NotFiniteError or OSError with a message that says what to do."""
+    begun = time.monotonic()
+    pipeline = StableDiffusionPipeline.from_pretrained(args.teacher, safety_checker=None, torch_dtype=torch.float32)
+    teacher, text = pipeline.unet.requires_grad_(False), pipeline.text_encoder.requires_grad_(False)
+    examples = LatentExamples(args.data, pipeline.tokenizer, args.seed)
+    student = make_student(teacher, args.level).train()
     if args.start:
         started = UNet2DConditionModel.from_pretrained(args.start / "unet", torch_dtype=torch.float32)
         student.load_state_dict(started.state_dict())
-    empty = tokenizer("", padding="max_length", return_tensors="pt").input_ids[0]
-    examples = Example(cache, empty, args.seed + 77)
-    checkpoint = args.output / "checkpoint.pt"
-    bf16 = bf16_is_faster(student) if args.bf16 is None else args.bf16
-    precision = prepare(student, bf16)
-    prepare(teacher, bf16)
-    average = copy.deepcopy(student).requires_grad_(False)
-    optimizer = torch.optim.AdamW(
-        student.parameters(), lr=args.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+    precision = args.mixed_precision or faster_precision(student)
+    make_fast(student, precision)
+    make_fast(teacher, precision)
+    accelerator = make_accelerator(args, precision)
+    work = StudentLosses(args, accelerator, student, teacher, text, examples)
+    average = EMAModel(student.parameters(), decay=EMA_DECAY)
+    done = train(
+        accelerator, args, student, work.losses, args.max_train_steps, prepare_losses=work.prepare, average=average
     )
-    step, seconds = 0, 0.0
-    if state := load_state(checkpoint):
-        student.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, seconds = state["step"], state["seconds"]
-    pairs = feature_pairs(student, args.level)
-    of_teacher, of_student = BlockFeatures(teacher, pairs.values()), BlockFeatures(student, pairs)
-    schedule = DDIMScheduler(**SCHEDULE)
-    stop, begun = StopRequest(), seconds
-    start = last = time.monotonic()
-    running: list[tuple[float, float, float]] = []
+    if accelerator.is_main_process:
+        average.copy_to(student.parameters())
+        save_pipeline(args.output_dir, args.vae, pipeline.tokenizer, text, student, examples.scaling_factor)
+        recent = mean_of_last(args.output_dir / args.logging_dir, 300)
+        figures = {f"{name}_loss": round(recent[name], 5) for name in ("task", "output", "feature")}
+        write_figures(args.output_dir, {"steps": done, "batch": args.train_batch_size, **figures}, begun)
 
-    def save() -> None:
-        save_state(
-            checkpoint,
-            {
-                "model": student.state_dict(),
-                "average": average.state_dict(),
-                "step": step,
-                "optimizer": optimizer.state_dict(),
-                "seconds": seconds,
-            },
-        )
-        save_pipeline(args.output, args.vae, tokenizer, text, average, cache["scaling_factor"])
-        task, output, feature = (round(float(v), 5) for v in np.mean(running[-300:], axis=0)) if running else (0, 0, 0)
-        figures = {
-            "steps": step,
-            "batch": args.batch,
-            "seconds": round(seconds),
-            "task_loss": task,
-            "output_loss": output,
-            "feature_loss": feature,
-        }
-        (args.output / "training.json").write_text(json.dumps(figures) + "\n")
 
-    bar = tqdm(total=args.steps, initial=step, desc="training", unit=" steps", disable=None)
-    while step < args.steps and time.monotonic() - start < args.minutes * 60 and not stop:
-        for group in optimizer.param_groups:
-            group["lr"] = args.learning_rate * min(1, (step + 1) / 200) * max(0.02, 1 - step / args.steps)
-        latents, ids, weight, noise, timesteps = examples.batch(step, args.batch)
-        noisy = schedule.add_noise(latents, noise, timesteps)
-        target = schedule.get_velocity(latents, noise, timesteps)
-        with torch.no_grad():
-            hidden = text(ids).last_hidden_state
-            with precision:
-                wanted = teacher(noisy, timesteps, hidden, return_dict=False)[0].float()
-        with precision:
-            output = student(noisy, timesteps, hidden, return_dict=False)[0].float()
-        task = (weight * (output - target).square()).mean()
-        imitation = (weight * (output - wanted).square()).mean()
-        features = feature_loss(of_teacher, of_student, pairs)
-        loss = task + args.output_weight * imitation + args.feature_weight * features
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        optimizer.step()
-        running.append((task.item(), imitation.item(), features.item()))
-        step += 1
-        bar.update()
-        decay = min(0.998, (step + 1) / (step + 10))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(average.parameters()), list(student.parameters()), 1 - decay)
-        seconds = begun + time.monotonic() - start
-        if step % 100 == 0:
-            shown = " ".join(f"{v:.4f}" for v in np.mean(running[-100:], axis=0))
-            tqdm.write(f"step {step} task/output/feature loss {shown} {seconds:.0f}s", file=sys.stderr)
-        if time.monotonic() - last > args.save_every * 60:
-            last = time.monotonic()
-            save()
-    save()
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_default_model_options(parser, learning_rate=4e-4, seed=77)
+    parser.add_argument("--teacher", type=Path, default=Path("out/train/teacher"))
+    parser.add_argument(
+        "--level", choices=[*LEVELS, *ALIASES], default="bk_small", help="which of the teacher's blocks remain"
+    )
+    parser.add_argument("--output_weight", type=float, default=0.5)
+    parser.add_argument("--feature_weight", type=float, default=0.5)
+    parser.set_defaults(lr_scheduler="linear")
+    args = parser.parse_args(arguments)
+    try:
+        train_student(args)
+    except (CheckpointError, NotFiniteError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

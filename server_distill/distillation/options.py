@@ -123,7 +123,8 @@ def _add_memory_options(parser: argparse.ArgumentParser) -> None:
         "--teacher_precision",
         choices=("auto", "fp32", "fp16", "bf16"),
         default="auto",
-        help="auto: that of --mixed_precision",
+        help="how its weights are held (on a CPU without such arithmetic, widened a layer at a time); auto: as "
+        "--mixed_precision",
     )
     group.add_argument(
         "--offload_teacher", action="store_true", help="keep the teacher in main memory, a block at a time on the GPU"

@@ -63,7 +63,9 @@ def hold_only_what_is_trained(accelerator: Accelerator) -> None:
         weights.clear()  # what accelerate itself would write
         if accelerator.is_main_process:
             for i, model in enumerate(models):
-                save_file(_trained(accelerator.unwrap_model(model)), Path(folder) / f"trained_{i}.safetensors")
+                trained = _trained(accelerator.unwrap_model(model))
+                contiguous = {name: tensor.contiguous() for name, tensor in trained.items()}
+                save_file(contiguous, Path(folder) / f"trained_{i}.safetensors")
 
     def read(models: list[nn.Module], folder: str) -> None:
         for i, model in enumerate(models):

@@ -20,11 +20,14 @@ from accelerate.utils import ProjectConfiguration, set_seed
 from diffusers.optimization import get_scheduler
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
+from transformers import get_wsd_schedule
 
 from server_distill.training import checkpoints
+from server_distill.training.host_memory import give_back_freed_tensors
 from server_distill.training.optimizers import make_optimizer
-from server_distill.training.options import optimizer_name, result_settings
+from server_distill.training.options import WARMUP_STABLE_DECAY, optimizer_name, result_settings
 from server_distill.training.precision import mixed_precision
 from server_distill.training.state import StopRequest
 from server_distill.training.trackers import RunLog, available, log_pictures
@@ -37,18 +40,20 @@ class NotFiniteError(RuntimeError):
     """Training diverged."""
 
 
-def make_accelerator(args: argparse.Namespace) -> Accelerator:
-    """An accelerator with the run's precision and the trackers that can be used here."""
+def make_accelerator(args: argparse.Namespace, precision: str | None = None) -> Accelerator:
+    """An accelerator with the trackers that can be used here, and the run's precision unless another is chosen."""
     if args.allow_tf32:
         torch.backends.cuda.matmul.allow_tf32 = True
     folder: Path = args.output_dir
     project = ProjectConfiguration(project_dir=str(folder), logging_dir=str(folder / args.logging_dir))
     accelerator = Accelerator(
         gradient_accumulation_steps=args.gradient_accumulation_steps,
-        mixed_precision=mixed_precision(args.mixed_precision),
+        mixed_precision=mixed_precision(precision or args.mixed_precision),
         log_with=available(args.report_to) or None,
         project_config=project,
     )
+    if accelerator.device.type == "cpu":
+        give_back_freed_tensors()
     if args.seed is not None:
         set_seed(args.seed)
     return accelerator
@@ -73,6 +78,14 @@ def learning_rate(args: argparse.Namespace, processes: int, rows_an_example: int
     if not args.scale_lr:
         return args.learning_rate
     return args.learning_rate * args.gradient_accumulation_steps * args.train_batch_size * processes * rows_an_example
+
+
+def rate_schedule(args: argparse.Namespace, optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler:
+    """What `--lr_scheduler` names, over `steps` optimizer steps."""
+    if args.lr_scheduler == WARMUP_STABLE_DECAY:
+        falling = steps // 4 if args.lr_decay_steps is None else args.lr_decay_steps
+        return get_wsd_schedule(optimizer, args.lr_warmup_steps, falling, num_training_steps=steps, decay_type="linear")
+    return get_scheduler(args.lr_scheduler, optimizer, num_warmup_steps=args.lr_warmup_steps, num_training_steps=steps)
 
 
 def train(
@@ -108,9 +121,7 @@ def train(
     optimizer = make_optimizer(
         optimizer_name(args), groups or parameters, rate, betas, args.adam_weight_decay, args.adam_epsilon
     )
-    schedule = get_scheduler(
-        args.lr_scheduler, optimizer, num_warmup_steps=args.lr_warmup_steps, num_training_steps=steps
-    )
+    schedule = rate_schedule(args, optimizer, steps)
     trained, optimizer = accelerator.prepare(trained, optimizer)
     prepare_losses(trained)
     checkpoints.hold_only_what_is_trained(accelerator)

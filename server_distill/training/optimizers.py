@@ -1,21 +1,57 @@
 """Optimizers by name, from the largest state to the smallest.
 
-    adamw       two float32 values a weight (torch.optim.AdamW)
-    adamw8bit   two bytes a weight, blockwise quantized (Dettmers et al. 2022): bitsandbytes where it is installed and
-                there is a GPU, torchao elsewhere
-    adafactor   two values a row and column (Shazeer & Stern 2018): torch.optim.Adafactor
+adamw       two float32 values a weight (torch.optim.AdamW)
+adamw8bit   two bytes a weight, blockwise quantized (Dettmers et al. 2022): bitsandbytes where it is installed and
+            there is a GPU, torchao elsewhere
+adafactor   two values a row and column (Shazeer & Stern 2018): torch.optim.Adafactor, a convolution's kernel taken as
+            a matrix
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import Parameter
 
 NAMES = ("adamw", "adamw8bit", "adafactor")
+
+
+class Adafactor(torch.optim.Adafactor):
+    """Adafactor whose state of a convolution (C', C, h, w) is that of a matrix (C', C·h·w).
+
+    torch.optim.Adafactor factors a tensor's last two dimensions: for 3 × 3 kernels that keeps two thirds of the
+    weights' own size, and takes as many products of tiny matrices.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        with _as_matrices(p for p in parameters if p.ndim > 2 and p.grad is not None and p.is_contiguous()):
+            return super().step(closure)
+
+
+@contextmanager
+def _as_matrices(parameters: Iterable[Tensor]) -> Iterator[None]:
+    """Each parameter and its gradient seen as (first dimension, the rest)."""
+    shapes = [(p, p.shape) for p in parameters]
+    for p, _ in shapes:
+        _reshape(p, (p.shape[0], -1))
+    try:
+        yield
+    finally:
+        for p, shape in shapes:
+            _reshape(p, shape)
+
+
+def _reshape(parameter: Tensor, shape: Sequence[int]) -> None:
+    gradient, parameter.grad = parameter.grad, None  # a gradient must have its parameter's shape
+    parameter.data = parameter.data.view(shape)
+    parameter.grad = None if gradient is None else gradient.reshape(shape)
 
 
 def make_optimizer(
@@ -34,7 +70,7 @@ def make_optimizer(
     if name == "adamw":
         return torch.optim.AdamW(parameters, learning_rate, betas, epsilon, weight_decay)
     if name == "adafactor":
-        return torch.optim.Adafactor(parameters, learning_rate, weight_decay=weight_decay, foreach=False)
+        return Adafactor(parameters, learning_rate, weight_decay=weight_decay, foreach=False)
     if name == "adamw8bit":
         if torch.cuda.is_available() and importlib.util.find_spec("bitsandbytes"):
             import bitsandbytes

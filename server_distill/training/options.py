@@ -7,7 +7,16 @@ from pathlib import Path
 
 from server_distill.training.optimizers import NAMES
 
-SCHEDULERS = ("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial")
+WARMUP_STABLE_DECAY = "warmup_stable_decay"
+SCHEDULERS = (
+    "constant",
+    "constant_with_warmup",
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "polynomial",
+    WARMUP_STABLE_DECAY,
+)
 
 OUTPUT_OPTIONS = ("output_dir", "resume_from_checkpoint", "checkpointing_steps", "checkpoints_total_limit")
 TRACKING_OPTIONS = ("report_to", "logging_dir", "tracker_project_name", "push_to_hub", "hub_token", "hub_model_id")
@@ -34,6 +43,7 @@ OPTIMIZER_OPTIONS = (
     "scale_lr",
     "lr_scheduler",
     "lr_warmup_steps",
+    "lr_decay_steps",
     "optimizer",
     "use_8bit_adam",
     "adam_beta1",
@@ -82,6 +92,9 @@ def add_training_options(
     )
     group.add_argument("--lr_scheduler", default="constant", choices=SCHEDULERS)
     group.add_argument("--lr_warmup_steps", type=int, default=warmup)
+    group.add_argument(
+        "--lr_decay_steps", type=int, help=f"last steps, in which {WARMUP_STABLE_DECAY} falls to 0; default: a quarter"
+    )
     group.add_argument("--optimizer", choices=NAMES, default="adamw", help="adafactor and adamw8bit hold less state")
     group.add_argument("--use_8bit_adam", action="store_true", help="the same as --optimizer=adamw8bit")
     group.add_argument("--adam_beta1", type=float, default=0.9)
@@ -94,7 +107,7 @@ def add_training_options(
     group.add_argument(
         "--mixed_precision",
         choices=("no", "fp16", "bf16"),
-        help="default: what `accelerate launch` says; fp16 without a GPU becomes bf16",
+        help="default: what `accelerate launch` says; fp16 without a GPU becomes bf16, or float32 on a CPU without it",
     )
     group.add_argument("--gradient_checkpointing", action="store_true", help="recompute activations in backward")
     group.add_argument("--allow_tf32", action="store_true", help="TF32 products on NVIDIA GPUs")

@@ -32,9 +32,11 @@ WAIT = 3.0
 class RunLog:
     """The figures of a run in its own folder; a resumed run drops the lines that it will write again."""
 
+    NAME = "training.jsonl"
+
     def __init__(self, folder: Path, resumed_at: int) -> None:
         self.folder = folder
-        self.path = folder / "training.jsonl"
+        self.path = folder / self.NAME
         kept = [line for line in self._lines() if json.loads(line)["step"] <= resumed_at]
         with whole_file(self.path) as temporary:
             temporary.write_text("".join(f"{line}\n" for line in kept))
@@ -53,6 +55,12 @@ class RunLog:
     def pictures(self, step: int, pictures: list[np.ndarray], prompts: list[str]) -> None:
         """Pictures uint8 (H, W, 3), a caption each."""
         contact_sheet([pictures], self.folder / f"validation-{step}.png", captions=[prompts])
+
+
+def mean_of_last(folder: Path, count: int) -> dict[str, float]:
+    """The mean of each figure over the last `count` steps in a run's folder of logs."""
+    lines = [json.loads(line) for line in (folder / RunLog.NAME).read_text().splitlines()[-count:]]
+    return {name: sum(line[name] for line in lines) / len(lines) for name in lines[-1]}
 
 
 def available(report_to: str) -> list[str]:
