@@ -122,8 +122,8 @@ bench: core  ## Train step, denoise step and memory of the core against eager Py
 bench-distill: $(STAMP)  ## Memory and step time of distillation at Stable Diffusion's size: out/bench-distill (18 GiB, 30 minutes)
 	$(PY) -m server_distill.bench_distill --output out/bench-distill
 
-study-task-specific: core  ## Does distilling for personalization help it? out/study-task-specific (resumable; hours)
-	$(PY) -m server_distill.study_task_specific --output out/study-task-specific --table docs/task-specific.md
+study-task-specific: core  ## Does distilling for personalization help it? docs/task-specific.md (hours; goes on where it was)
+	$(PY) -m server_distill.study_task_specific
 
 test-kill: core  ## Kill a personalization 200 times at random instants; it must end in the same bytes
 	$(PY) -m tests.kill_loop --kills $(or $(KILLS),200)

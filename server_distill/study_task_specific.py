@@ -1,6 +1,6 @@
 """Does a student distilled for personalization personalize better than one distilled plainly? An experiment.
 
-    python -m server_distill.study_task_specific --output out/study-task-specific
+    python -m server_distill.study_task_specific
 
 Each arm goes on from the same student for the same number of steps on the same data (pictures that the teacher draws of
 the class prompts), with the same seeds; only `server_distill.distill`'s task options differ. Then each student is
@@ -11,8 +11,9 @@ exported, learns the same held-out subjects with the core, and is scored as `eva
     after        the subject as it draws it
     background   share of prompts whose background is there: prompt fidelity
 
-What is done already (a distilled student, a bundle, a subject) is kept, so an interrupted study goes on; --dry_run says
-what is missing. Writes report.json and report.md; a figure's spread is the standard deviation over seeds.
+It takes hours, so it is made to be interrupted: a score goes into --results as soon as it is known, and is not computed
+again, on this machine or another; what is half done lies in --output and is gone on from there. All arms of a seed come
+before the next seed, so that an early look compares like with like. --dry_run says what is missing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from safetensors.torch import load_file
+
+from models.weights_hash import weights_sha256
+from models.whole_files import whole_file
 from server_distill.default_model.backgrounds import PAINTERS
 from server_distill.default_model.objects import read_catalogue
 from server_distill.default_model.personalization_scores import prompts
@@ -39,12 +45,23 @@ ARMS: dict[str, list[str]] = {
     "perturbed only": ["--task=personalization", "--attention_weight=0"],
     "always perturbed": ["--task=personalization", "--perturbed_share=1"],
 }
+SETTINGS = ("steps", "batch", "learning_rate", "samples_per_prompt", "subjects")
+"""Options that a result depends on, besides its arm and seed."""
 SCORES = ("gain", "before", "after", "background")
+
+Results = dict[str, dict[str, dict[str, float]]]
+"""Arm → seed → scores."""
 
 
 def run(*arguments: str) -> None:
     """Another program of the project. Raises CalledProcessError."""
     subprocess.run([sys.executable, "-m", *arguments], check=True)
+
+
+def start_hash(student: Path) -> str:
+    """A name for the weights that every arm goes on from."""
+    weights = load_file(student / "unet" / "diffusion_pytorch_model.safetensors")
+    return weights_sha256({"unet": weights})[:16]
 
 
 def class_prompts(path: Path) -> Path:
@@ -56,33 +73,31 @@ def class_prompts(path: Path) -> Path:
     return path
 
 
-def distilled(args: argparse.Namespace, arm: str, seed: int) -> Path:
-    """The student of one arm and seed."""
-    output = args.output / arm.replace(" ", "-") / str(seed)
-    student = output / "student"
-    if not (student / "model_index.json").exists():
-        run(
-            "server_distill.distill",
-            f"--pretrained_model_name_or_path={args.teacher}",
-            f"--student={args.student}",
-            "--prepare_unet=False",
-            f"--class_prompts={class_prompts(args.output / 'prompts.txt')}",
-            f"--samples_per_prompt={args.samples_per_prompt}",
-            f"--latents_cache_dir={args.output / 'latents'}",
-            f"--output_dir={student}",
-            f"--train_batch_size={args.batch}",
-            f"--max_train_steps={args.steps}",
-            f"--learning_rate={args.learning_rate}",
-            "--lr_scheduler=cosine",
-            f"--lr_warmup_steps={args.steps // 10}",
-            "--feature_scale=power",
-            "--proportion_empty_prompts=0.1",
-            "--use_ema",
-            "--ema_decay=0.99",
-            f"--seed={seed}",
-            *(option.format(output=args.output) for option in ARMS[arm]),
-        )
-    return output
+def distilled(args: argparse.Namespace, arm: str, seed: int, student: Path) -> None:
+    """Distill the student of one arm and seed into the folder `student`, unless it is there."""
+    if (student / "model_index.json").exists():
+        return
+    run(
+        "server_distill.distill",
+        f"--pretrained_model_name_or_path={args.teacher}",
+        f"--student={args.student}",
+        "--prepare_unet=False",
+        f"--class_prompts={class_prompts(args.output / 'prompts.txt')}",
+        f"--samples_per_prompt={args.samples_per_prompt}",
+        f"--latents_cache_dir={args.output / 'latents'}",
+        f"--output_dir={student}",
+        f"--train_batch_size={args.batch}",
+        f"--max_train_steps={args.steps}",
+        f"--learning_rate={args.learning_rate}",
+        "--lr_scheduler=cosine",
+        f"--lr_warmup_steps={args.steps // 10}",
+        "--feature_scale=power",
+        "--proportion_empty_prompts=0.1",
+        "--use_ema",
+        "--ema_decay=0.99",
+        f"--seed={seed}",
+        *(option.format(output=args.output) for option in ARMS[arm]),
+    )
 
 
 def exported(args: argparse.Namespace, student: Path, bundle: Path) -> Path:
@@ -108,15 +123,40 @@ def learn_adapters(args: argparse.Namespace) -> None:
     )
 
 
-def scored(args: argparse.Namespace, output: Path) -> dict[str, float]:
-    """Scores of a distilled student on held-out subjects, means over them."""
-    bundle, result = exported(args, output / "student", output / "bundle"), output / "scores"
+def scored(args: argparse.Namespace, arm: str, seed: int) -> dict[str, float]:
+    """Scores of one arm and seed: means over held-out subjects."""
+    folder = args.output / arm.replace(" ", "-") / str(seed)
+    if any(LEARNED in option for option in ARMS[arm]):
+        learn_adapters(args)
+    distilled(args, arm, seed, folder / "student")
+    bundle = exported(args, folder / "student", folder / "bundle")
     run(
         "server_distill.default_model.evaluate_personalization",
-        *("--bundle", str(bundle), "--output", str(result), "--subjects", str(args.subjects)),
+        *("--bundle", str(bundle), "--output", str(folder / "scores"), "--subjects", str(args.subjects)),
     )
-    report = json.loads((result / "report.json").read_text())
+    report = json.loads((folder / "scores" / "report.json").read_text())
     return {name: report[f"{name}_mean"] for name in SCORES}
+
+
+def read_results(path: Path, settings: dict[str, Any]) -> Results:
+    """What is known already. Raises ValueError where it was found with other settings."""
+    if not path.exists():
+        return {}
+    kept = json.loads(path.read_text())
+    if kept["settings"] != settings:
+        raise ValueError(
+            f"{path} holds results of other settings, {kept['settings']}: give the same, or another --results"
+        )
+    return dict(kept["results"])
+
+
+def write_results(path: Path, settings: dict[str, Any], results: Results) -> None:
+    """`path`, and the page beside it that shows them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps({"settings": settings, "results": results}, indent=1) + "\n")
+    with whole_file(path.with_suffix(".md")) as temporary:
+        temporary.write_text(page(settings, results))
 
 
 def mean_and_spread(values: list[float]) -> str:
@@ -124,16 +164,29 @@ def mean_and_spread(values: list[float]) -> str:
     return f"{statistics.mean(values):.3f} ± {spread:.3f}"
 
 
-def table(results: dict[str, list[dict[str, float]]]) -> str:
+def table(results: Results) -> str:
     """A row an arm; the last column is the gain less the plain arm's of the same seed."""
     lines = [f"| arm | seeds | {' | '.join(SCORES)} | gain over plain |", "| --- " * (len(SCORES) + 3) + "|"]
-    for arm, runs in results.items():
-        cells = [mean_and_spread([run[name] for run in runs]) for name in SCORES]
-        pairs = zip(runs, results.get("plain", []), strict=False)  # the newest seed may lack one of the two
-        over = [run["gain"] - plain["gain"] for run, plain in pairs]
+    plain = results.get("plain", {})
+    for arm, seeds in results.items():
+        cells = [mean_and_spread([scores[name] for scores in seeds.values()]) for name in SCORES]
+        over = [scores["gain"] - plain[seed]["gain"] for seed, scores in seeds.items() if seed in plain]
         cells.append(mean_and_spread(over) if over and arm != "plain" else "")
-        lines.append(f"| {arm} | {len(runs)} | {' | '.join(cells)} |")
+        lines.append(f"| {arm} | {len(seeds)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def page(settings: dict[str, Any], results: Results) -> str:
+    """What was done, and the table."""
+    arms = "".join(f"- {arm}: `{' '.join(ARMS[arm]).format(output='…') or '--task=general'}`\n" for arm in results)
+    return (
+        "# Does distilling for personalization help it?\n\n"
+        "Written by `make study-task-specific`. Every arm goes on from the shipped student for "
+        f"{settings['steps']} steps of {settings['batch']} at a learning rate of {settings['learning_rate']:g}, on the "
+        f"teacher's pictures of the class prompts, {settings['samples_per_prompt']} of each; then "
+        f"{settings['subjects']} held-out subjects are learned and painted. Mean ± standard deviation over seeds.\n\n"
+        f"{arms}\n{table(results)}"
+    )
 
 
 def main() -> int:
@@ -142,34 +195,32 @@ def main() -> int:
     parser.add_argument("--student", type=Path, default=Path("models/default/student"), help="where each arm starts")
     parser.add_argument("--prior-pack", type=Path, default=Path("models/default/prior_pack.safetensors"))
     parser.add_argument("--output", type=Path, default=Path("out/study-task-specific"))
-    parser.add_argument("--table", type=Path, help="also write the table there: docs/task-specific.md")
+    parser.add_argument("--results", type=Path, default=Path("docs/task-specific.json"), help="and a page beside it")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS)[:3])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=2e-4)
-    parser.add_argument("--samples-per-prompt", type=int, default=8)
-    parser.add_argument("--subjects", type=int, default=12)
+    parser.add_argument("--samples-per-prompt", type=int, default=1)
+    parser.add_argument("--subjects", type=int, default=8)
     parser.add_argument("--dry-run", action="store_true", help="say what is missing")
     args = parser.parse_args()
+    settings = {"student": start_hash(args.student), **{name: getattr(args, name) for name in SETTINGS}}
+    try:
+        results = read_results(args.results, settings)
+    except ValueError as error:
+        parser.error(str(error))
+    missing = [(arm, seed) for seed in range(args.seeds) for arm in args.arms if str(seed) not in results.get(arm, {})]
+    if args.dry_run:
+        print("".join(f"{arm}, seed {seed}\n" for arm, seed in missing) or "nothing is missing\n", end="")
+        return 0
     args.output.mkdir(parents=True, exist_ok=True)
-    if not args.dry_run and any(LEARNED in option for arm in args.arms for option in ARMS[arm]):
-        learn_adapters(args)
-    results: dict[str, list[dict[str, float]]] = {arm: [] for arm in args.arms}
-    for seed in range(args.seeds):  # all arms of a seed before the next seed: an early look compares like with like
-        for arm in args.arms:
-            folder = args.output / arm.replace(" ", "-") / str(seed)
-            if args.dry_run:
-                done = [name for name in ("student/model_index.json", "scores/report.json") if (folder / name).exists()]
-                print(f"{arm}, seed {seed}: {', '.join(done) or 'nothing yet'}")
-                continue
-            results[arm].append(scored(args, distilled(args, arm, seed)))
-            text = table({name: runs for name, runs in results.items() if runs})
-            (args.output / "report.json").write_text(json.dumps(results, indent=1) + "\n")
-            (args.output / "report.md").write_text(text)
-            print(text)
-    if args.table and not args.dry_run:
-        args.table.write_text((args.output / "report.md").read_text())
+    for arm, seed in missing:
+        scores = scored(args, arm, seed)
+        results = read_results(args.results, settings)  # another process may have added to them meanwhile
+        results.setdefault(arm, {})[str(seed)] = scores
+        write_results(args.results, settings, results)
+        print(table(results), flush=True)
     return 0
 
 

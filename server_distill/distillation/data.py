@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from pathlib import Path
 
@@ -34,14 +35,15 @@ DATA_OPTIONS = (
     "crops",
     "random_flip",
 )
-SAMPLING_OPTIONS = ("class_prompts", "samples_per_prompt", "sampling_steps", "sampling_guidance_scale", "seed")
+SAMPLING_OPTIONS = ("samples_per_prompt", "sampling_steps", "sampling_guidance_scale", "sampling_seed")
 
 
 def cache_settings(args: argparse.Namespace) -> dict[str, object]:
-    """What a latents' cache depends on."""
-    names = SAMPLING_OPTIONS if args.dataset_name is None else DATA_OPTIONS
-    settings = {name: getattr(args, name) for name in names}
-    return {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    """What a latents' cache depends on. Raises DatasetError where the class prompts can't be read."""
+    if args.dataset_name is None:
+        prompts = hashlib.sha256("\n".join(read_prompts(args.class_prompts)).encode()).hexdigest()[:16]
+        return {"class_prompts": prompts, **{name: getattr(args, name) for name in SAMPLING_OPTIONS}}
+    return {name: getattr(args, name) for name in DATA_OPTIONS}
 
 
 def make_cache(args: argparse.Namespace, folder: Path, device: torch.device) -> None:
@@ -67,7 +69,7 @@ def make_cache(args: argparse.Namespace, folder: Path, device: torch.device) -> 
             text,
             args.sampling_steps,
             args.sampling_guidance_scale,
-            args.seed or 0,
+            args.sampling_seed,
         )
     else:
         data = open_dataset(args.dataset_name, args.dataset_config_name, args.dataset_split, args.cache_dir)

@@ -104,6 +104,7 @@ def _add_task_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--samples_per_prompt", type=int, default=8)
     group.add_argument("--sampling_steps", type=int, default=25)
+    group.add_argument("--sampling_seed", type=int, default=0, help="the pictures' own, so that runs can share them")
     group.add_argument("--sampling_guidance_scale", type=float, default=5.0)
     group.add_argument("--attention_weight", type=float, default=0.5, help="of cross-attentions' outputs")
     group.add_argument("--perturbed_share", type=float, default=0.5, help="of micro-steps whose K and V are perturbed")
