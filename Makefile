@@ -16,7 +16,8 @@ export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help venv core demo test test-fast test-sanitize lint format export data autoencoder decoder latents teacher distill ship \
-        evaluate evaluate-personalization bench bench-distill study-task-specific test-kill fuzz clean
+        evaluate evaluate-personalization bench bench-distill study-task-specific test-kill fuzz \
+        test-android test-arm64 apk clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-26s %s\n", $$1, $$2}'
@@ -69,13 +70,15 @@ test-sanitize: test-bundle-tiny  ## The core's tests under AddressSanitizer and 
 	LIKENESS_BUILD_DIR=$(abspath $(SANITIZED)) LD_PRELOAD="$(ASAN_RUNTIME)" ASAN_OPTIONS=detect_leaks=0 \
 	  $(PY) -m pytest -s tests/test_core_*.py tests/test_runtime_*.py -m 'not slow'
 
+CPP := 'device_runtime/*.cpp' 'device_runtime/*.h' 'android_app/*.cpp' 'android_app/*.h'
+
 lint: $(STAMP)  ## ruff, mypy and clang-format
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/clang-format --dry-run --Werror $$(git ls-files 'device_runtime/*.cpp' 'device_runtime/*.h')
+	$(VENV)/bin/clang-format --dry-run --Werror $$(git ls-files $(CPP))
 
 format: $(STAMP)  ## Rewrite C++ files as clang-format has them
-	$(VENV)/bin/clang-format -i $$(git ls-files 'device_runtime/*.cpp' 'device_runtime/*.h')
+	$(VENV)/bin/clang-format -i $$(git ls-files $(CPP))
 
 export: $(STAMP)  ## MODEL=folder to a bundle in BUNDLE=folder, with parity checks
 	$(PY) -m export.make_bundle --model $(MODEL) --output $(BUNDLE) --force
@@ -130,6 +133,17 @@ test-kill: core  ## Kill a personalization 200 times at random instants; it must
 
 fuzz: $(STAMP)  ## Fuzz the core's parsers for SECONDS=60 each, under ASan and UBSan
 	device_runtime/fuzz/run.sh $(if $(shell command -v clang++),libfuzzer,standalone) $(or $(SECONDS),60)
+
+# npm, Java 17 and Debian's apt-get (no root) bring the Kotlin and arm64 toolchains, into build/toolchains.
+test-android: core  ## The Android app's Kotlin on this machine's JVM, over the real core
+	android_app/tools/test_runtime.sh
+	android_app/tools/test_app.sh
+
+test-arm64: core  ## The core cross-compiled for arm64, its tests and a personalization under qemu: out/arm64
+	android_app/tools/test_arm64.sh
+
+apk: core  ## An APK built without Gradle, and what it asks for: out/android
+	android_app/tools/make_apk.sh
 
 clean:  ## Remove build/ and out/ (trained networks in out/train too)
 	rm -rf build out

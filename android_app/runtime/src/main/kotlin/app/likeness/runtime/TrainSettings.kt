@@ -1,0 +1,44 @@
+package app.likeness.runtime
+
+/**
+ * How to learn a subject. [Studio.trainSettings] gives what the bundle recommends; `copy` changes it.
+ *
+ * @property className what the photos show, in a word: dog, mug
+ * @property token a new word for the subject: `<my-dog>`
+ * @property adapterKind one of [EngineInfo.adapterKinds]
+ * @property lrSchedule `constant`, `constant_with_warmup` or `cosine`
+ * @property previewPrompt empty: "a photo of a <token> <class>"
+ * @property seed 64 bits: equal seeds, photos and settings give equal adapters
+ * @property steps optimizer steps
+ * @property warmupSteps steps over which the learning rate rises
+ * @property views augmented views of all photos together; at least one a photo
+ * @property checkpointEvery steps between checkpoints in the journal
+ * @property previewEvery steps between preview pictures; 0: none
+ * @property learningRate of the keys' and values' matrices
+ * @property modifierLearningRate of the token's embedding; 0: it stays the class's, and steps are faster
+ * @property weightDecay AdamW's, decoupled
+ * @property maxGradNorm gradients are scaled down to it; 0: never
+ * @property priorLossWeight of prior preservation; 0: off
+ * @property hflip mirror half of the views
+ * @property sizeAugmentation shrink and enlarge views as Custom Diffusion does
+ */
+data class TrainSettings(
+    val className: String,
+    val token: String,
+    val adapterKind: String,
+    val lrSchedule: String,
+    val previewPrompt: String,
+    val seed: Long,
+    val steps: Long,
+    val warmupSteps: Long,
+    val views: Long,
+    val checkpointEvery: Long,
+    val previewEvery: Long,
+    val learningRate: Double,
+    val modifierLearningRate: Double,
+    val weightDecay: Double,
+    val maxGradNorm: Double,
+    val priorLossWeight: Double,
+    val hflip: Boolean,
+    val sizeAugmentation: Boolean,
+)
