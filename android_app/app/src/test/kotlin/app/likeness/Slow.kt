@@ -1,0 +1,4 @@
+package app.likeness
+
+/** The category of tests that run the real core. */
+interface Slow

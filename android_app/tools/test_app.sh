@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Compiles the whole app against Android's API stubs, its resources against Android 15's, and tests on this machine's JVM
+# all that needs no phone:
+#
+#   android_app/tools/test_app.sh [--fast] [CLASS...]    training.TrainingWorkerTest, say; all of them when none is named
+#
+# --fast leaves out what runs the real core on the tests' smallest bundle. Fetches the toolchains, compiles and exports
+# where that is not done yet (minutes the first time). Exit code 1 where anything failed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+source android_app/tools/compile_kotlin.sh
+
+APP=android_app/app/src
+OUT=$PWD/build/android_app
+RUNTIME=$PWD/build/android_runtime
+LIB=$KOTLIN_HOME/lib
+JUNIT=$LIB/kotlin-test.jar:$LIB/kotlin-test-junit.jar:$LIB/junit4.jar:$LIB/hamcrest.jar
+
+fast=()
+if [ "${1:-}" = --fast ]; then
+  fast=(--filter=org.junit.experimental.categories.ExcludeCategories=app.likeness.Slow)
+  shift
+fi
+android_app/tools/compile_app.sh
+# What follows knows no Android: where a view model needs it, its test fails.
+compile_kotlin "$APP/fakes/kotlin" "$OUT/fake_classes" "$OUT/classes:$RUNTIME/classes:$COROUTINES" -module-name fakes
+compile_kotlin "$APP/test/kotlin" "$OUT/test_classes" \
+  "$OUT/fake_classes:$OUT/classes:$RUNTIME/classes:$COROUTINES:$JUNIT" -module-name app_test -Xfriend-paths="$OUT/classes"
+.venv/bin/python -m tests.bundles tiny > "$OUT/bundles.log" 2>&1 || { cat "$OUT/bundles.log" && exit 1; }
+
+if [ $# -gt 0 ]; then
+  classes=("${@/#/app.likeness.}")
+else
+  mapfile -t classes < <(cd "$APP/test/kotlin" && grep -rl '@Test' . | sort | sed -e 's|^\./||' -e 's|/|.|g' -e 's|\.kt$||')
+fi
+log=$OUT/test.log
+status=0
+LC_ALL=C.UTF-8 java -XX:+UseSerialGC -Xmx1g -Djava.library.path="$RUNTIME/jni" -Dlikeness.repository="$PWD" \
+  -cp "$OUT/test_classes:$OUT/fake_classes:$OUT/classes:$RUNTIME/classes:$LIB/kotlin-stdlib.jar:$COROUTINES:$JUNIT" \
+  org.junit.runner.JUnitCore "${fast[@]}" "${classes[@]}" > "$log" 2>&1 || status=$?
+
+# JUnit's last words: "OK (N tests)", or "Tests run: N,  Failures: M".
+failed=$(sed -n 's/^Tests run: [0-9]*,  Failures: \([0-9]*\)$/\1/p' "$log")
+run=$(sed -n -e 's/^OK (\([0-9]*\) tests\{0,1\})$/\1/p' -e 's/^Tests run: \([0-9]*\),.*/\1/p' "$log")
+if [ "$status" != 0 ] || [ -z "$run" ]; then cat "$log"; fi
+echo "$((${run:-0} - ${failed:-0})) passed, ${failed:-0} failed"
+[ "$status" = 0 ] && [ "${run:-0}" -gt 0 ]
