@@ -1,10 +1,12 @@
-"""Puts an APK together: what aapt2 linked, the dex files, native libraries and assets, aligned so that Android maps them.
+"""Puts an APK together: what aapt2 linked, dex files, native libraries, the bundle, aligned so that Android maps them.
 
-    python android_app/tools/assemble_apk.py --linked linked.apk --dex dex --libraries lib --bundle bundle --output app.apk
+    python android_app/tools/assemble_apk.py --linked linked.apk --dex dex --libraries lib --bundle bundle \\
+      --output app.apk
 
-`lib` holds a folder an ABI; the bundle goes to assets/bundle. Both are stored, not compressed: Android maps libraries from
-the APK, and the app asks it for the sizes of the bundle's files. A stored file begins at a multiple of 4 bytes, a library at one of
-16 KiB, the largest page of a phone. The multiple stands in the entry's extra field, where apksigner looks when it copies.
+`lib` holds a folder an ABI; the bundle goes to assets/bundle. Both are stored, not compressed: Android maps libraries
+from the APK, and the app asks it for the sizes of the bundle's files. A stored file begins at a multiple of 4 bytes, a
+library at one of 16 KiB, the largest page of a phone. The multiple stands in the entry's extra field, where apksigner
+looks when it copies.
 """
 
 from __future__ import annotations

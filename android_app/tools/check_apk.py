@@ -89,7 +89,9 @@ def library_problems(path: Path) -> list[str]:
                 problems.append(f"{entry.filename} does not begin on a boundary of {PAGE} bytes")
             smallest = min(load_alignments(apk.read(entry)))
             if smallest < PAGE:
-                problems.append(f"{entry.filename} is linked for pages of {smallest} bytes: use -z max-page-size={PAGE}")
+                problems.append(
+                    f"{entry.filename} is linked for pages of {smallest} bytes: use -z max-page-size={PAGE}"
+                )
     return problems
 
 

@@ -113,7 +113,9 @@ def tests(outcomes: Path) -> Report:
 def broken(report: Report) -> list[str]:
     """What must not be, in words; empty when all is well."""
     problems = [f"{name} failed on arm64" for name in report["failed"]]
-    problems += [f"{name} is not equal" for name in ("tokens_equal_bytes", "adapter_equal_metadata") if not report[name]]
+    problems += [
+        f"{name} is not equal" for name in ("tokens_equal_bytes", "adapter_equal_metadata") if not report[name]
+    ]
     problems += [
         f"{name} is {report[name]:.3g}, more than {bound:g}" for name, bound in LARGEST.items() if report[name] > bound
     ]

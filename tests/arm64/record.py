@@ -35,7 +35,13 @@ SAMPLING_STEPS = 4
 
 def texts() -> list[str]:
     """Words, punctuation, scripts and whitespace; no text that only one normalization or one split rule sees."""
-    words = ["a photo of a cat", "It's the CAT's 12345 whiskers!!", "naïve café Straße", "東京の猫 и кот", "🐈‍⬛ cat\t\n cat"]
+    words = [
+        "a photo of a cat",
+        "It's the CAT's 12345 whiskers!!",
+        "naïve café Straße",
+        "東京の猫 и кот",
+        "🐈‍⬛ cat\t\n cat",
+    ]
     blocks = ["".join(chr(c) for c in range(start, start + 64)) for start in range(0x20, 0x3000, 0x40)]
     return words + blocks
 
@@ -59,7 +65,9 @@ def personalize(engine: Engine, pictures: list[np.ndarray], steps: int, adapter:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--photos", type=Path, required=True, help="folder of pictures, PNG: every machine reads them alike")
+    parser.add_argument(
+        "--photos", type=Path, required=True, help="folder of pictures, PNG: every machine reads them alike"
+    )
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=10)
     args = parser.parse_args()
