@@ -6,6 +6,8 @@ Lowering is Python walking graphs, one core whatever the machine: processes are 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -119,6 +121,7 @@ class _Worker:
 
     @classmethod
     def begin(cls, folder: Path, options: Options) -> None:
+        end_with_parent()
         torch.set_num_threads(1)
         pipeline = load_pipeline(folder)
         cls.methods = {method.name: method for method in program_methods(pipeline, options)}
@@ -127,6 +130,18 @@ class _Worker:
     @classmethod
     def make(cls, name: str, folder: Path) -> Program:
         return make_program(cls.methods[name], cls.reference, folder)
+
+
+def end_with_parent() -> None:
+    """Let this process end when the one that started it does: a pool's worker would wait for its next task for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _finished(
