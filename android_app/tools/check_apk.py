@@ -4,7 +4,8 @@
         --report out/android/badging.txt
 
 Checked: package, lowest and target API level; no permission but those meant, and so none to use the network; no backup;
-that every native library is stored on a 16 KiB boundary and may be mapped there. Exits with 1 and says what is wrong.
+that the classes which the manifest names are there; that every native library is stored on a 16 KiB boundary and may be
+mapped there. Exits with 1 and says what is wrong.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from dex_classes import dex_classes
+
 PACKAGE = "app.likeness"
 MIN_SDK, TARGET_SDK = 26, 35
 PERMISSIONS = {
@@ -28,6 +31,11 @@ PERMISSIONS = {
 }
 PAGE = 16384
 PT_LOAD = 1
+COMPONENT_NAME = re.compile(
+    r"E: (?:application|activity|service|receiver|provider) .*(?:\n +A: .*)*?"
+    r"\n +A: \S*android:name\(\S+\)=\"([^\"]*)\""
+)
+"""The name of a component in aapt2's dump of a manifest: an attribute of the element, on a line below it."""
 
 
 def dump(aapt2: Path, apk: Path, *what: str) -> str:
@@ -58,6 +66,16 @@ def backup_problems(manifest: str) -> list[str]:
     if found is None:
         return ["allowBackup is not set, and Android backs up what an app does not refuse"]
     return [] if found[1] == "false" else [f"allowBackup is {found[1]}, not false"]
+
+
+def component_problems(manifest: str, path: Path) -> list[str]:
+    """Of the application and its activities, services and providers, those that no dex file defines."""
+    named = {PACKAGE + name if name.startswith(".") else name for name in COMPONENT_NAME.findall(manifest)}
+    with zipfile.ZipFile(path) as apk:
+        dexes = [apk.read(name) for name in apk.namelist() if re.fullmatch(r"classes\d*\.dex", name)]
+    defined = set().union(*map(dex_classes, dexes))
+    problems = [f"the manifest names {name}, which is not there" for name in sorted(named - defined)]
+    return problems if named else ["the manifest names no component"]
 
 
 def data_offset(apk: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
@@ -104,7 +122,8 @@ def main() -> int:
     badging = dump(args.aapt2, args.apk, "badging")
     manifest = dump(args.aapt2, args.apk, "xmltree", "--file", "AndroidManifest.xml")
     args.report.write_text(badging)
-    problems = badging_problems(badging) + backup_problems(manifest) + library_problems(args.apk)
+    problems = badging_problems(badging) + backup_problems(manifest)
+    problems += component_problems(manifest, args.apk) + library_problems(args.apk)
     for problem in problems:
         print(f"error: {args.apk}: {problem}", file=sys.stderr)
     return 1 if problems else 0
