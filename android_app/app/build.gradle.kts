@@ -3,7 +3,7 @@ plugins {
     alias(libs.plugins.android.application)
 }
 
-// Application id, versions and API levels stand in the manifest too, for android_app/tools/make_apk.sh: keep them equal.
+// Application id, versions and API levels stand in the manifest too, for tools/make_apk.sh: keep them equal.
 android {
     namespace = "app.likeness"
     compileSdk = libs.versions.compileSdk.get().toInt()

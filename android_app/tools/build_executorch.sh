@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds ExecuTorch's C++ libraries for Android, which the Gradle build links into the app, into build/executorch_android:
+# Builds ExecuTorch's C++ libraries for Android, which Gradle links into the app, into build/executorch_android:
 #
 #   ANDROID_NDK=.../ndk/28.2.13676358 android_app/tools/build_executorch.sh EXECUTORCH_SOURCE
 #

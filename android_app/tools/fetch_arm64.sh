@@ -65,7 +65,8 @@ if [ "$(uname -m)" != x86_64 ]; then
   exit 1
 fi
 # The commands hold this folder's path.
-wanted=$({ pwd && cat android_app/tools/fetch_arm64.sh android_app/tools/fetch_debian.sh && grep '==' pyproject.toml; } | sha256sum)
+scripts=(android_app/tools/fetch_arm64.sh android_app/tools/fetch_debian.sh)
+wanted=$({ pwd && cat "${scripts[@]}" && grep '==' pyproject.toml; } | sha256sum)
 if [ "$(cat "$TOOLS/fetched" 2> /dev/null)" != "$wanted" ]; then
   rm -rf "$TOOLS"
   mkdir -p "$TOOLS"

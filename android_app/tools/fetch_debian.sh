@@ -1,4 +1,4 @@
-# Debian packages without root, to be sourced: they are downloaded with apt-get and unpacked beside the system, not into it.
+# Debian packages without root, to be sourced: downloaded with apt-get and unpacked beside the system, not into it.
 #
 # The suites in /etc/apt decide the versions, and apt checks their signatures. An exact version would not be
 # there any more after the next security fix.
@@ -11,8 +11,8 @@ need() {
   }
 }
 
-# debian_update FOLDER ARCHITECTURE...: fresh package lists for these architectures, kept in FOLDER. Where DEBIAN_SUITE is
-# set they are of that suite, from the mirror that this system uses.
+# debian_update FOLDER ARCHITECTURE...: fresh package lists for these architectures, kept in FOLDER. Where DEBIAN_SUITE
+# is set they are of that suite, from the mirror that this system uses.
 debian_update() {
   local folder mirror
   folder=$(realpath -m "$1")
@@ -27,7 +27,8 @@ debian_update() {
   for architecture in "${@:2}"; do APT_OPTIONS+=(-o "APT::Architectures::=$architecture"); done
   if [ -n "${DEBIAN_SUITE:-}" ]; then
     mirror=$(apt-get --print-uris update | sed -n "s|^'\(.*/debian\)/dists/.*|\1|p" | head -n 1)
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $DEBIAN_SUITE main" > "$folder/sources.list"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $DEBIAN_SUITE main" \
+      > "$folder/sources.list"
     APT_OPTIONS+=(-o "Dir::Etc::sourcelist=$folder/sources.list" -o Dir::Etc::sourceparts=/dev/null)
   fi
   apt-get "${APT_OPTIONS[@]}" update

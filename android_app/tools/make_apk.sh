@@ -4,10 +4,10 @@
 #   android_app/tools/make_apk.sh [BUNDLE]      the model's folder; the default model's when not given
 #
 # Real in it: manifest and resources, all Kotlin code as dex, the bundle as assets, alignment, signature (with a key made
-# on the spot: such an APK installs, and no later one updates it). out/android/badging.txt has what it says of itself.
+# on the spot: such an APK installs, no later one updates it). out/android/badging.txt has what it says of itself.
 #
 # Not real in it: the native libraries. Those of build/arm64 are for Linux with glibc, since no NDK is to be had here.
-# They have the names, the processor and the page size of those that belong there, and Android's loader refuses them: the
+# They have the names, processor and page size of those that belong there, and Android's loader refuses them: the
 # app starts and cannot open its model. Gradle with the NDK builds those that load.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -28,7 +28,8 @@ make_dex() {
   jar --create --file "$PARTS/runtime.jar" -C build/android_runtime/classes .
   java -Xmx2g -XX:+UseSerialGC -cp "$ANDROID/d8.jar" com.android.tools.r8.D8 --debug --min-api 26 \
     --lib "$ANDROID/android.jar" --output "$PARTS/dex" \
-    "$PARTS/classes.jar" "$PARTS/runtime.jar" "$KOTLIN_HOME/lib/kotlin-stdlib.jar" "$COROUTINES"
+    "$PARTS/classes.jar" "$PARTS/runtime.jar" "$KOTLIN_HOME/lib/kotlin-stdlib.jar" "$COROUTINES" \
+    > "$PARTS/dex.log" 2>&1 || { cat "$PARTS/dex.log" && exit 1; }
 }
 
 collect_libraries() {
@@ -44,22 +45,25 @@ collect_libraries() {
 sign() {
   local key=$PARTS/debug.keystore options=(-storepass android -keypass android -alias debug)
   keytool -genkeypair -keystore "$key" "${options[@]}" -keyalg RSA -keysize 2048 -validity 10000 \
-    -dname 'CN=Likeness debug' 2> /dev/null
+    -dname 'CN=Likeness debug' > "$PARTS/key.log" 2>&1 || { cat "$PARTS/key.log" && exit 1; }
   java -jar "$ANDROID/apksigner.jar" sign --ks "$key" --ks-pass pass:android --ks-key-alias debug \
-    --in "$PARTS/unsigned.apk" --out "$APK"
+    --v4-signing-enabled false --in "$PARTS/unsigned.apk" --out "$APK"
   java -jar "$ANDROID/apksigner.jar" verify --verbose "$APK" > "$PARTS/verified.txt"
   grep -q '^Verified using v2 scheme.*: true$' "$PARTS/verified.txt"
 }
 
 android_app/tools/compile_app.sh
 android_app/tools/build_arm64.sh
-[ $# -gt 0 ] || "$PYTHON" -m tests.bundles default > /dev/null
+rm -rf "$PARTS"
+mkdir -p "$PARTS" "$OUT"
+[ $# -gt 0 ] || "$PYTHON" -m tests.bundles default > "$PARTS/bundles.log" 2>&1 || {
+  cat "$PARTS/bundles.log"
+  exit 1
+}
 [ -f "$BUNDLE/manifest.json" ] || {
   echo "error: $BUNDLE is no bundle (it has no manifest.json): make one with \`make export\`" >&2
   exit 1
 }
-rm -rf "$PARTS"
-mkdir -p "$PARTS" "$OUT"
 make_dex
 collect_libraries
 "$PYTHON" android_app/tools/assemble_apk.py --linked "$APP/resources/linked.apk" --dex "$PARTS/dex" \

@@ -47,7 +47,9 @@ def constrained_directions(gram: Tensor, targets: Tensor, slack: Tensor) -> Tens
     overlaps += torch.diag(slack.double() * overlaps.diagonal())
     factor, failed = torch.linalg.cholesky_ex(overlaps)
     sound = int(failed) - 1 if failed else len(targets)  # rows that have a pivot
-    weak = (factor.diagonal()[:sound].square() <= DEPENDENT * overlaps.diagonal()[:sound]).nonzero()
+    # Not every LAPACK reports a pivot that is not a number; no comparison with one is true.
+    strong = factor.diagonal()[:sound].square() > DEPENDENT * overlaps.diagonal()[:sound]
+    weak = (~strong).nonzero()
     if failed or len(weak) > 0:
         raise DependentTargetError(int(weak[0]) if len(weak) > 0 else sound)
     return torch.cholesky_solve(d, factor)

@@ -22,15 +22,17 @@ from safetensors import safe_open
 
 Report = dict[str, Any]
 
-# Ten times what was measured; a wrong kernel, a wrong layout or another seed is off by far more.
+# Some ten times what was measured (5.6e-6, 2.4e-7, one grey level); another seed is off by 6e-3 and 22 grey levels. An
+# adapter's numbers part most where a gradient is next to nothing: AdamW's step is a quotient of such.
 LARGEST = {
-    "step1_difference": 1e-4,
-    "adapter_difference": 1e-3,
-    "loss_relative_difference": 1e-3,
+    "step1_difference": 5e-5,
+    "adapter_difference": 5e-5,
+    "loss_relative_difference": 1e-5,
     "reconstruction_pixel_difference": 2,
-    "plain_pixel_difference": 4,
-    "learned_pixel_difference": 4,
+    "plain_pixel_difference": 2,
+    "learned_pixel_difference": 2,
 }
+EQUAL = ("tokens_equal_bytes", "step1_equal_metadata", "adapter_equal_metadata")
 
 
 def tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -45,8 +47,14 @@ def largest_difference(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> fl
     return max(float(np.abs(a[name].astype(np.float64) - b[name]).max()) for name in a)
 
 
+def differing(pairs: list[tuple[np.ndarray, np.ndarray]]) -> str:
+    """How many numbers are not equal, of how many."""
+    count = sum(int((a != b).sum()) for a, b in pairs)
+    return f"{count} of {sum(a.size for a, _ in pairs)}"
+
+
 def compare_adapters(x86: Path, arm: Path) -> Report:
-    """The adapters after one step and after all; how far training itself moved is what a difference is measured by."""
+    """The adapters after the first step and the last; how far they are apart is what a difference is measured by."""
     report: Report = {}
     made: dict[tuple[Path, str], dict[str, np.ndarray]] = {}
     for name in ("step1", "adapter"):
@@ -55,16 +63,10 @@ def compare_adapters(x86: Path, arm: Path) -> Report:
         made[x86, name], made[arm, name] = left, right
         report[f"{name}_equal_bytes"] = (x86 / file).read_bytes() == (arm / file).read_bytes()
         report[f"{name}_equal_metadata"] = left_metadata == right_metadata
-        report[f"{name}_equal_numbers"] = share_equal([(left[key], right[key]) for key in left])
         report[f"{name}_difference"] = largest_difference(left, right)
+        report[f"{name}_differing"] = differing([(left[key], right[key]) for key in left])
     report["adapter_movement"] = largest_difference(made[x86, "step1"], made[x86, "adapter"])
     return report
-
-
-def share_equal(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    """The share of numbers whose bits are equal."""
-    equal = sum(int((a == b).sum()) for a, b in pairs)
-    return round(equal / sum(a.size for a, _ in pairs), 4)
 
 
 def compare_pictures(x86: Path, arm: Path) -> Report:
@@ -73,8 +75,8 @@ def compare_pictures(x86: Path, arm: Path) -> Report:
     for name in ("reconstruction", "plain", "learned"):
         left, right = np.load(x86 / f"{name}.npy"), np.load(arm / f"{name}.npy")
         report[f"{name}_equal_bytes"] = left.tobytes() == right.tobytes()
-        report[f"{name}_equal_numbers"] = share_equal([(left, right)])
         report[f"{name}_pixel_difference"] = int(np.abs(left.astype(int) - right).max())
+        report[f"{name}_differing"] = differing([(left, right)])
     return report
 
 
@@ -113,9 +115,7 @@ def tests(outcomes: Path) -> Report:
 def broken(report: Report) -> list[str]:
     """What must not be, in words; empty when all is well."""
     problems = [f"{name} failed on arm64" for name in report["failed"]]
-    problems += [
-        f"{name} is not equal" for name in ("tokens_equal_bytes", "adapter_equal_metadata") if not report[name]
-    ]
+    problems += [f"{name} is not equal" for name in EQUAL if not report[name]]
     problems += [
         f"{name} is {report[name]:.3g}, more than {bound:g}" for name, bound in LARGEST.items() if report[name] > bound
     ]
