@@ -9,12 +9,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source android_app/tools/compile_kotlin.sh
+source android_app/tools/run_junit.sh
 
 APP=android_app/app/src
 OUT=$PWD/build/android_app
 RUNTIME=$PWD/build/android_runtime
-LIB=$KOTLIN_HOME/lib
-JUNIT=$LIB/kotlin-test.jar:$LIB/kotlin-test-junit.jar:$LIB/junit4.jar:$LIB/hamcrest.jar
 
 fast=()
 if [ "${1:-}" = --fast ]; then
@@ -33,15 +32,5 @@ if [ $# -gt 0 ]; then
 else
   mapfile -t classes < <(cd "$APP/test/kotlin" && grep -rl '@Test' . | sort | sed -e 's|^\./||' -e 's|/|.|g' -e 's|\.kt$||')
 fi
-log=$OUT/test.log
-status=0
-LC_ALL=C.UTF-8 java -XX:+UseSerialGC -Xmx1g -Djava.library.path="$RUNTIME/jni" -Dlikeness.repository="$PWD" \
-  -cp "$OUT/test_classes:$OUT/fake_classes:$OUT/classes:$RUNTIME/classes:$LIB/kotlin-stdlib.jar:$COROUTINES:$JUNIT" \
-  org.junit.runner.JUnitCore "${fast[@]}" "${classes[@]}" > "$log" 2>&1 || status=$?
-
-# JUnit's last words: "OK (N tests)", or "Tests run: N,  Failures: M".
-failed=$(sed -n 's/^Tests run: [0-9]*,  Failures: \([0-9]*\)$/\1/p' "$log")
-run=$(sed -n -e 's/^OK (\([0-9]*\) tests\{0,1\})$/\1/p' -e 's/^Tests run: \([0-9]*\),.*/\1/p' "$log")
-if [ "$status" != 0 ] || [ -z "$run" ]; then cat "$log"; fi
-echo "$((${run:-0} - ${failed:-0})) passed, ${failed:-0} failed"
-[ "$status" = 0 ] && [ "${run:-0}" -gt 0 ]
+run_junit "$OUT/test.log" "$OUT/test_classes:$OUT/fake_classes:$OUT/classes:$RUNTIME/classes" \
+  -Djava.library.path="$RUNTIME/jni" -- "${fast[@]}" "${classes[@]}"

@@ -8,11 +8,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source android_app/tools/compile_kotlin.sh
+source android_app/tools/run_junit.sh
 
 OUT=$PWD/build/android_runtime
 TESTS=android_app/runtime/src/test/kotlin
-LIB=$KOTLIN_HOME/lib
-JUNIT=$LIB/kotlin-test.jar:$LIB/kotlin-test-junit.jar:$LIB/junit4.jar:$LIB/hamcrest.jar
 
 android_app/tools/compile_runtime.sh
 compile_kotlin "$TESTS" "$OUT/test_classes" "$OUT/classes:$COROUTINES:$JUNIT" \
@@ -27,21 +26,11 @@ if [ $# -gt 0 ]; then
 else
   mapfile -t classes < <(cd "$TESTS" && find . -name '*Test.kt' | sort | sed -e 's|^\./||' -e 's|/|.|g' -e 's|\.kt$||')
 fi
-# File names beyond ASCII need a UTF-8 locale.
-log=$OUT/test.log
 status=0
-LC_ALL=C.UTF-8 java -Xcheck:jni -XX:+UseSerialGC -Xmx1g -Djava.library.path="$OUT/jni" -Dlikeness.repository="$PWD" \
-  -cp "$OUT/classes:$OUT/test_classes:$LIB/kotlin-stdlib.jar:$COROUTINES:$JUNIT" \
-  org.junit.runner.JUnitCore "${classes[@]}" > "$log" 2>&1 || status=$?
-
-# JUnit's last words: "OK (N tests)", or "Tests run: N,  Failures: M".
-failed=$(sed -n 's/^Tests run: [0-9]*,  Failures: \([0-9]*\)$/\1/p' "$log")
-run=$(sed -n -e 's/^OK (\([0-9]*\) tests\{0,1\})$/\1/p' -e 's/^Tests run: \([0-9]*\),.*/\1/p' "$log")
-if [ "$status" != 0 ] || [ -z "$run" ]; then cat "$log"; fi
-if grep -A 12 -E '^(WARNING|FATAL ERROR) in native method|^WARNING: JNI' "$log"; then
+run_junit "$OUT/test.log" "$OUT/classes:$OUT/test_classes" -Xcheck:jni -Djava.library.path="$OUT/jni" -- "${classes[@]}" ||
+  status=1
+if grep -A 12 -E '^(WARNING|FATAL ERROR) in native method|^WARNING: JNI' "$OUT/test.log"; then
   echo "error: Java found a wrong use of JNI, see above" >&2
   status=1
 fi
-[ "$status" = 0 ] || [ -n "$run" ] || echo "error: the tests came to no end" >&2
-echo "$((${run:-0} - ${failed:-0})) passed, ${failed:-0} failed"
-[ "$status" = 0 ] && [ "${run:-0}" -gt 0 ]
+exit $status

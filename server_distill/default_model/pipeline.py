@@ -7,10 +7,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from models.whole_files import whole_files
+from models.whole_files import whole_file, whole_files
 
 UNET = {
     "sample_size": 16,
@@ -35,6 +36,12 @@ SCHEDULE = {
     "steps_offset": 1,
 }
 """v-prediction (Salimans & Ho 2022), since ε from a small network is too noisy at high noise."""
+
+
+def start_from(unet: UNet2DConditionModel, folder: Path) -> None:
+    """Give `unet` the weights of the one in a pipeline's folder, which must have the same shape (else RuntimeError)."""
+    started = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    unet.load_state_dict(started.state_dict())
 
 
 def save_pipeline(
@@ -67,4 +74,5 @@ def write_figures(folder: Path, figures: Mapping[str, float], begun: float) -> N
     path = folder / "training.json"
     earlier = json.loads(path.read_text())["seconds"] if path.exists() else 0
     seconds = round(earlier + time.monotonic() - begun)
-    path.write_text(json.dumps({**figures, "seconds": seconds}) + "\n")
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps({**figures, "seconds": seconds}) + "\n")

@@ -25,7 +25,7 @@ from transformers import CLIPTextModel
 
 from server_distill.default_model.cpu_speed import faster_precision, make_fast
 from server_distill.default_model.latent_examples import LatentExamples
-from server_distill.default_model.pipeline import SCHEDULE, save_pipeline, write_figures
+from server_distill.default_model.pipeline import SCHEDULE, save_pipeline, start_from, write_figures
 from server_distill.default_model.train_teacher import EMA_DECAY, add_default_model_options
 from server_distill.distillation.block_removal import ALIASES, LEVELS, feature_pairs, make_student
 from server_distill.distillation.feature_matching import FeatureMatching
@@ -84,8 +84,7 @@ def train_student(args: argparse.Namespace) -> None:
     examples = LatentExamples(args.data, pipeline.tokenizer, args.seed)
     student = make_student(teacher, args.level).train()
     if args.start:
-        started = UNet2DConditionModel.from_pretrained(args.start / "unet", torch_dtype=torch.float32)
-        student.load_state_dict(started.state_dict())
+        start_from(student, args.start)
     precision = args.mixed_precision or faster_precision(student)
     make_fast(student, precision)
     make_fast(teacher, precision)

@@ -25,7 +25,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from server_distill.default_model.cpu_speed import faster_precision, make_fast
 from server_distill.default_model.latent_examples import LatentExamples
-from server_distill.default_model.pipeline import SCHEDULE, UNET, save_pipeline, write_figures
+from server_distill.default_model.pipeline import SCHEDULE, UNET, save_pipeline, start_from, write_figures
 from server_distill.default_model.pretrain_text import new_text_encoder, object_targets, pretrain_text
 from server_distill.training.checkpoints import CheckpointError, find
 from server_distill.training.loop import NotFiniteError, make_accelerator, train
@@ -75,8 +75,7 @@ def new_or_started(args: argparse.Namespace, tokenizer: CLIPTokenizer) -> TextAn
     text, unet = new_text_encoder(tokenizer), UNet2DConditionModel(**UNET)
     if args.start:
         text = CLIPTextModel.from_pretrained(args.start / "text_encoder", torch_dtype=torch.float32)
-        started = UNet2DConditionModel.from_pretrained(args.start / "unet", torch_dtype=torch.float32)
-        unet.load_state_dict(started.state_dict())
+        start_from(unet, args.start)
     elif find(args.output_dir, args.resume_from_checkpoint) is None:
         vae = AutoencoderKL.from_pretrained(args.vae).eval()
         targets = object_targets(args.output_dir / "object_targets.pt", vae)

@@ -15,15 +15,15 @@ from tqdm import tqdm
 from models.whole_files import whole_file
 from server_distill.personalization.pretrained import load_models, new_pipeline
 from server_distill.training.loop import draw
+from server_distill.training.precision import DTYPES
 
-PRECISIONS = {"no": torch.float32, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 STREAM = -1
 """In place of a process's number in `draw`: no micro-step shares these random numbers."""
 
 
 def precision(asked: str | None, device: torch.device) -> torch.dtype:
     """fp16 on a GPU, else fp32, unless asked for."""
-    return PRECISIONS[asked or ("fp16" if device.type == "cuda" else "fp32")]
+    return DTYPES[asked or ("fp16" if device.type == "cuda" else "fp32")]
 
 
 @torch.no_grad()

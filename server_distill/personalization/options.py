@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from server_distill.personalization.class_sampling import PRECISIONS
 from server_distill.personalization.new_tokens import RARE
 from server_distill.personalization.personalized_parameters import METHODS
 from server_distill.training.options import add_model_options, add_training_options
+from server_distill.training.precision import DTYPES
 
 
 def make_parser(description: str | None) -> argparse.ArgumentParser:
@@ -80,7 +80,7 @@ def _add_prior_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--sample_batch_size", type=int, default=4, help="pictures drawn at a time")
     group.add_argument("--num_inference_steps", type=int, default=25, help="denoising steps of a drawn picture")
     group.add_argument(
-        "--prior_generation_precision", choices=tuple(PRECISIONS), help="default: fp16 on a GPU, else fp32"
+        "--prior_generation_precision", choices=tuple(DTYPES), help="default: fp16 on a GPU, else fp32"
     )
 
 

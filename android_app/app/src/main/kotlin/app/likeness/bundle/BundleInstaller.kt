@@ -3,6 +3,7 @@ package app.likeness.bundle
 import app.likeness.storage.Disk
 import app.likeness.storage.StorageLayout
 import app.likeness.storage.Trash
+import app.likeness.storage.forEachPiece
 import java.io.File
 import java.io.IOException
 import java.io.InputStream
@@ -52,8 +53,7 @@ class BundleInstaller(
 
     private fun copy(path: String, copied: (Int) -> Unit) = source.open(path).use { from ->
         disk.write(target(path)) { to ->
-            val buffer = ByteArray(BUFFER_BYTES)
-            generateSequence { from.read(buffer).takeIf { it >= 0 } }.forEach { count ->
+            from.forEachPiece(PIECE_BYTES) { buffer, count ->
                 to.write(buffer, 0, count)
                 copied(count)
             }
@@ -70,7 +70,7 @@ class BundleInstaller(
 
     private companion object {
         const val MANIFEST = "manifest.json"
-        const val BUFFER_BYTES = 256 * 1024
+        const val PIECE_BYTES = 256 * 1024
         const val SPARE_BYTES = 8L * 1024 * 1024
     }
 }

@@ -24,7 +24,7 @@ object Bitmaps {
         return Picture(bitmap.width, bitmap.height, rgb)
     }
 
-    /** One of the app's own pictures, no larger than needed for [side] pixels; null where it is missing. Blocks. */
+    /** A file's picture, no larger than needed for [side] pixels; null where there is none in it. Blocks. */
     fun read(file: File, side: Int): Bitmap? {
         val bounds = BitmapFactory.Options().apply { inJustDecodeBounds = true }
         BitmapFactory.decodeFile(file.path, bounds)
@@ -35,7 +35,7 @@ object Bitmaps {
     }
 
     /** The largest power of two that leaves the shorter side [side] pixels at least. */
-    fun sampleSize(width: Int, height: Int, side: Int): Int =
+    private fun sampleSize(width: Int, height: Int, side: Int): Int =
         generateSequence(1) { 2 * it }.takeWhile { minOf(width, height) / it >= side }.lastOrNull() ?: 1
 
     private const val OPAQUE = 0xFF shl 24

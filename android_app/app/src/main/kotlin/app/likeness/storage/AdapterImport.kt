@@ -44,13 +44,8 @@ class AdapterImport(
     }
 
     private fun copy(stream: InputStream, file: File) = disk.write(file) { out ->
-        val buffer = ByteArray(64 * 1024)
-        var total = 0L
-        generateSequence { stream.read(buffer).takeIf { it >= 0 } }.forEach { count ->
-            total += count
-            if (total > maxBytes) throw NotAnAdapterException("The file is larger than an adapter can be.")
-            disk.needRoom(layout.root, RESERVE_BYTES)
-            out.write(buffer, 0, count)
+        stream.copyAtMost(maxBytes, out, beforeEach = { disk.needRoom(layout.root, RESERVE_BYTES) }) {
+            NotAnAdapterException("The file is larger than an adapter can be.")
         }
     }
 

@@ -60,9 +60,7 @@ open class Disk(private val renamer: Renamer) {
     /** Throws [StorageFullException] unless [bytes] more fit. */
     fun needRoom(folder: File, bytes: Long) {
         val free = freeBytes(folder)
-        if (free <
-            bytes
-        ) {
+        if (free < bytes) {
             throw StorageFullException("${megabytes(bytes)} MB are needed, ${megabytes(free)} MB are free.")
         }
     }

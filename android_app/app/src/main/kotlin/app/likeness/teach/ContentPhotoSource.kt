@@ -1,7 +1,6 @@
 package app.likeness.teach
 
 import android.graphics.Bitmap
-import android.graphics.BitmapFactory
 import android.graphics.Matrix
 import android.media.ExifInterface
 import app.likeness.platform.Bitmaps
@@ -9,9 +8,9 @@ import app.likeness.runtime.BadPhotoException
 import app.likeness.runtime.Picture
 import app.likeness.storage.Disk
 import app.likeness.storage.Documents
+import app.likeness.storage.copyAtMost
 import java.io.File
 import java.io.InputStream
-import java.io.OutputStream
 
 /**
  * Photos as the picker gives them: any format that Android reads, turned as they were taken, their centre square (the
@@ -22,7 +21,7 @@ class ContentPhotoSource(private val documents: Documents, private val disk: Dis
     override fun read(reference: String): Picture {
         val copy = File(folder, "photo")
         try {
-            documents.open(reference).use { document -> disk.write(copy) { copyLimited(document.stream, it) } }
+            documents.open(reference).use { document -> copy(document.stream, copy) }
             return Bitmaps.picture(upright(decoded(copy), ExifInterface(copy.path)))
         } catch (_: OutOfMemoryError) {
             throw BadPhotoException("The photo is too large for this phone's memory.")
@@ -31,25 +30,12 @@ class ContentPhotoSource(private val documents: Documents, private val disk: Dis
         }
     }
 
-    private fun copyLimited(from: InputStream, to: OutputStream) {
-        val buffer = ByteArray(64 * 1024)
-        var total = 0L
-        generateSequence { from.read(buffer).takeIf { it >= 0 } }.forEach { count ->
-            total += count
-            if (total > MOST_BYTES) throw BadPhotoException("The photo's file is larger than a photo can be.")
-            to.write(buffer, 0, count)
-        }
+    private fun copy(from: InputStream, to: File) = disk.write(to) { out ->
+        from.copyAtMost(MOST_BYTES, out) { BadPhotoException("The photo's file is larger than a photo can be.") }
     }
 
-    private fun decoded(file: File): Bitmap {
-        val bounds = BitmapFactory.Options().apply { inJustDecodeBounds = true }
-        BitmapFactory.decodeFile(file.path, bounds)
-        val options = BitmapFactory.Options().apply {
-            inSampleSize = Bitmaps.sampleSize(bounds.outWidth, bounds.outHeight, MOST_SIDE)
-        }
-        return BitmapFactory.decodeFile(file.path, options)
-            ?: throw BadPhotoException("This is no photo, or one of a format that this phone cannot read.")
-    }
+    private fun decoded(file: File): Bitmap = Bitmaps.read(file, MOST_SIDE)
+        ?: throw BadPhotoException("This is no photo, or one of a format that this phone cannot read.")
 
     /** The centre square, scaled and turned in one go. */
     private fun upright(bitmap: Bitmap, exif: ExifInterface): Bitmap {

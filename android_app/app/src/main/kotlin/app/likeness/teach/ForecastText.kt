@@ -34,10 +34,7 @@ private fun Context.timeLine(forecast: Forecast): String {
     return getString(text, duration(forecast.seconds))
 }
 
-private fun Context.batteryLine(percent: Double?): String = if (percent ==
-    null
-) {
-    getString(R.string.forecast_battery_unknown)
-} else {
-    getString(R.string.forecast_battery, ceil(percent).toInt())
+private fun Context.batteryLine(percent: Double?): String = when (percent) {
+    null -> getString(R.string.forecast_battery_unknown)
+    else -> getString(R.string.forecast_battery, ceil(percent).toInt())
 }
