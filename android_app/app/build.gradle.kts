@@ -3,7 +3,7 @@ plugins {
     alias(libs.plugins.android.application)
 }
 
-// Application id, versions and API levels stand in the manifest too, for tools/make_apk.sh: keep them equal.
+// tools/compile_app.sh reads application id and versions here, API levels in libs.versions.toml.
 android {
     namespace = "app.likeness"
     compileSdk = libs.versions.compileSdk.get().toInt()

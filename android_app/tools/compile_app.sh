@@ -13,17 +13,39 @@ OUT=$PWD/build/android_app
 RUNTIME=$PWD/build/android_runtime
 ANDROID=$PWD/build/toolchains/android
 
+GRADLE=android_app/app/build.gradle.kts
+CATALOG=android_app/gradle/libs.versions.toml
+
+# value FILE NAME: of a line `NAME = value`, in quotes or not.
+value() {
+  local found
+  found=$(sed -n "s/^ *$2 = \"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p" "$1")
+  [ -n "$found" ] || {
+    echo "error: $1 has no line '$2 = …'" >&2
+    return 1
+  }
+  echo "$found"
+}
+
 # Where no resource changed R stays, and so does what was compiled over it.
 link_resources() {
-  local wanted
-  wanted=$(find "$APP/res" "$APP/AndroidManifest.xml" -type f | sort | xargs sha256sum | sha256sum)
+  local wanted application version_code version_name min_sdk target_sdk
+  wanted=$(find "$APP/res" "$APP/AndroidManifest.xml" "$GRADLE" "$CATALOG" -type f | sort | xargs sha256sum | sha256sum)
   [ "$(cat "$OUT/r/linked" 2> /dev/null)" != "$wanted" ] || return 0
   rm -rf "$OUT/r" "$OUT/resources"
   mkdir -p "$OUT/r" "$OUT/resources"
   "$ANDROID/aapt2" compile --dir "$APP/res" -o "$OUT/resources/compiled.zip"
+  # What Gradle puts into the manifest.
+  application=$(value "$GRADLE" applicationId)
+  version_code=$(value "$GRADLE" versionCode)
+  version_name=$(value "$GRADLE" versionName)
+  min_sdk=$(value "$CATALOG" minSdk)
+  target_sdk=$(value "$CATALOG" targetSdk)
+  sed "s/<manifest /&package=\"$application\" /" "$APP/AndroidManifest.xml" > "$OUT/resources/AndroidManifest.xml"
   # The table's own manifest is older than the table, and says 23.
-  "$ANDROID/aapt2" link -I "$ANDROID/framework.apk" --manifest "$APP/AndroidManifest.xml" \
-    --compile-sdk-version-code 35 --compile-sdk-version-name 15 \
+  "$ANDROID/aapt2" link -I "$ANDROID/framework.apk" --manifest "$OUT/resources/AndroidManifest.xml" \
+    --version-code "$version_code" --version-name "$version_name" \
+    --min-sdk-version "$min_sdk" --target-sdk-version "$target_sdk" --compile-sdk-version-code 35 --compile-sdk-version-name 15 \
     --java "$OUT/resources" -o "$OUT/resources/linked.apk" "$OUT/resources/compiled.zip"
   javac -d "$OUT/r" "$OUT/resources/app/likeness/R.java"
   echo "$wanted" > "$OUT/r/linked"
