@@ -35,9 +35,12 @@ from server_distill.default_model.backgrounds import PAINTERS
 from server_distill.default_model.objects import read_catalogue
 from server_distill.default_model.personalization_scores import prompts
 
+START = "start"
+"""The arm of the student that all others go on from, as it is."""
 LEARNED = "learned"
 """Folder, in the study's, of adapters that the starting student learned of subjects that are not scored."""
 ARMS: dict[str, list[str]] = {
+    START: [],
     "plain": [],
     "perturbed + attention": ["--task=personalization"],
     "learned + attention": ["--task=personalization", f"--perturbation_adapters={{output}}/{LEARNED}"],
@@ -114,28 +117,48 @@ def exported(args: argparse.Namespace, student: Path, bundle: Path) -> Path:
     return bundle
 
 
+def start_bundle(args: argparse.Namespace) -> Path:
+    return exported(args, args.student, args.output / START / "0" / "bundle")
+
+
 def learn_adapters(args: argparse.Namespace) -> None:
     """Personalize the starting student on the subjects that settings were tuned on, never scored ones."""
-    bundle = exported(args, args.student, args.output / "start")
     run(
         "server_distill.default_model.evaluate_personalization",
-        *("--tuning", "--bundle", str(bundle), "--output", str(args.output / LEARNED)),
+        *("--tuning", "--bundle", str(start_bundle(args)), "--output", str(args.output / LEARNED)),
     )
 
 
-def scored(args: argparse.Namespace, arm: str, seed: int) -> dict[str, float]:
-    """Scores of one arm and seed: means over held-out subjects."""
-    folder = args.output / arm.replace(" ", "-") / str(seed)
+def arm_bundle(args: argparse.Namespace, arm: str, seed: int, folder: Path) -> Path:
+    """The bundle of what one arm and seed made of the starting student, in `folder`."""
+    if arm == START:
+        return start_bundle(args)
     if any(LEARNED in option for option in ARMS[arm]):
         learn_adapters(args)
     distilled(args, arm, seed, folder / "student")
-    bundle = exported(args, folder / "student", folder / "bundle")
+    return exported(args, folder / "student", folder / "bundle")
+
+
+def scored(args: argparse.Namespace, arm: str, seed: int) -> dict[str, float]:
+    """Scores of one arm and seed: means over held-out subjects. Pictures and adapters stay in the study's folder."""
+    folder = args.output / arm.replace(" ", "-") / str(seed)
+    bundle = arm_bundle(args, arm, seed, folder)
     run(
         "server_distill.default_model.evaluate_personalization",
         *("--bundle", str(bundle), "--output", str(folder / "scores"), "--subjects", str(args.subjects)),
     )
     report = json.loads((folder / "scores" / "report.json").read_text())
     return {name: report[f"{name}_mean"] for name in SCORES}
+
+
+def missing_scores(args: argparse.Namespace, results: Results) -> list[tuple[str, int]]:
+    """Arms and seeds without a score, all arms of a seed before the next seed. No seed changes the starting student."""
+    return [
+        (arm, seed)
+        for seed in range(args.seeds)
+        for arm in args.arms
+        if str(seed) not in results.get(arm, {}) and (arm != START or seed == 0)
+    ]
 
 
 def read_results(path: Path, settings: dict[str, Any]) -> Results:
@@ -176,9 +199,16 @@ def table(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
+def described(arm: str) -> str:
+    """How an arm's student was distilled."""
+    if arm == START:
+        return "the shipped student, as it is"
+    return f"`{' '.join(ARMS[arm]).format(output='…') or '--task=general'}`"
+
+
 def page(settings: dict[str, Any], results: Results) -> str:
     """What was done, and the table."""
-    arms = "".join(f"- {arm}: `{' '.join(ARMS[arm]).format(output='…') or '--task=general'}`\n" for arm in results)
+    arms = "".join(f"- {arm}: {described(arm)}\n" for arm in results)
     return (
         "# Does distilling for personalization help it?\n\n"
         "Written by `make study-task-specific`. Every arm goes on from the shipped student for "
@@ -196,7 +226,7 @@ def main() -> int:
     parser.add_argument("--prior-pack", type=Path, default=Path("models/default/prior_pack.safetensors"))
     parser.add_argument("--output", type=Path, default=Path("out/study-task-specific"))
     parser.add_argument("--results", type=Path, default=Path("docs/task-specific.json"), help="and a page beside it")
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS)[:3])
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS)[:4])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=16)
@@ -210,7 +240,7 @@ def main() -> int:
         results = read_results(args.results, settings)
     except ValueError as error:
         parser.error(str(error))
-    missing = [(arm, seed) for seed in range(args.seeds) for arm in args.arms if str(seed) not in results.get(arm, {})]
+    missing = missing_scores(args, results)
     if args.dry_run:
         print("".join(f"{arm}, seed {seed}\n" for arm, seed in missing) or "nothing is missing\n", end="")
         return 0

@@ -49,7 +49,7 @@ def make_accelerator(args: argparse.Namespace, precision: str | None = None) -> 
     accelerator = Accelerator(
         gradient_accumulation_steps=args.gradient_accumulation_steps,
         mixed_precision=mixed_precision(precision or args.mixed_precision),
-        log_with=available(args.report_to) or None,
+        log_with=available(args.report_to, args.output_dir / args.logging_dir) or None,
         project_config=project,
     )
     if accelerator.device.type == "cpu":

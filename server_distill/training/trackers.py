@@ -4,13 +4,14 @@
     <output>/<logging_dir>/validation-N.png   pictures of step N
 
 A service that is not installed or can't be reached is said so once, and the run goes on: wandb then keeps an offline
-run beside them, which `wandb sync` uploads later.
+run beside them (<output>/<logging_dir>/wandb), which `wandb sync` uploads later.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import netrc
 import os
 import socket
 import sys
@@ -63,8 +64,11 @@ def mean_of_last(folder: Path, count: int) -> dict[str, float]:
     return {name: sum(line[name] for line in lines) / len(lines) for name in lines[-1]}
 
 
-def available(report_to: str) -> list[str]:
-    """The services among `--report_to`'s that can be used here; says of the others why they can't."""
+def available(report_to: str, folder: Path) -> list[str]:
+    """The services among `--report_to`'s that can be used here; says of the others why they can't.
+
+    What a service keeps on this machine goes into the run's `folder` of logs.
+    """
     asked = list(PACKAGES) if report_to == "all" else [name for name in report_to.split(",") if name != "jsonl"]
     usable = []
     for name in asked:
@@ -74,24 +78,44 @@ def available(report_to: str) -> list[str]:
             if report_to != "all":
                 print(f"{name} is not installed (pip install {name}): logs/training.jsonl alone", file=sys.stderr)
             continue
-        if name == "wandb" and not _wandb_reachable():
-            print("wandb's server can't be reached: an offline run is kept; `wandb sync` uploads it", file=sys.stderr)
-            os.environ["WANDB_MODE"] = "offline"
+        if name == "wandb":
+            _prepare_wandb(folder)
         usable.append(name)
     return usable
 
 
-def _wandb_reachable() -> bool:
-    if os.environ.get("WANDB_MODE") in ("offline", "disabled"):
-        return False
+def _prepare_wandb(folder: Path) -> None:
+    """Let wandb keep its files in `folder`, offline where it could send nothing. WANDB_DIR and WANDB_MODE go first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("WANDB_DIR", str(folder))
+    if "WANDB_MODE" not in os.environ and (problem := _wandb_problem()):
+        print(f"{problem}: an offline run is kept; `wandb sync` uploads it", file=sys.stderr)
+        os.environ["WANDB_MODE"] = "offline"
+
+
+def _wandb_problem() -> str | None:
+    """Why wandb could send nothing, or None."""
     import wandb
 
-    address = urlsplit(wandb.setup().settings.base_url)
+    settings = wandb.setup().settings
+    address, has_key = urlsplit(settings.base_url), bool(settings.api_key)
+    wandb.teardown()  # it remembers the environment of its first use
     try:
         port = address.port or (443 if address.scheme == "https" else 80)
         with socket.create_connection((address.hostname or "", port), WAIT):
-            return True
+            pass
     except OSError:
+        return "wandb's server can't be reached"
+    if not has_key and not _known_to_netrc(address.hostname or ""):
+        return "wandb has no key (wandb login)"
+    return None
+
+
+def _known_to_netrc(host: str) -> bool:
+    """Whether `wandb login` left a key for the server."""
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
         return False
 
 
