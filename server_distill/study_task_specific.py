@@ -10,6 +10,9 @@ exported, learns the same held-out subjects with the core, and is scored as `eva
     before       the class as this student draws it, against the subject
     after        the subject as it draws it
     background   share of prompts whose background is there: prompt fidelity
+    output_error, reaction_error
+                 how far it is from its teacher's outputs, and from its teacher's reaction to adapters, relatively
+                 (distillation/reaction.py)
 
 It takes hours, so it is made to be interrupted: a score goes into --results as soon as it is known, and is not computed
 again, on this machine or another; what is half done lies in --output and is gone on from there. All arms of a seed come
@@ -27,18 +30,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file
 
 from models.weights_hash import weights_sha256
 from models.whole_files import whole_file
+from server_distill.data_sets.latent_cache import LatentCache
 from server_distill.default_model.backgrounds import PAINTERS
 from server_distill.default_model.objects import read_catalogue
 from server_distill.default_model.personalization_scores import prompts
+from server_distill.distillation.examples import Examples
+from server_distill.distillation.kv_perturbation import learned_changes
+from server_distill.distillation.reaction import errors_to_teacher
 
 START = "start"
 """The arm of the student that all others go on from, as it is."""
 LEARNED = "learned"
 """Folder, in the study's, of adapters that the starting student learned of subjects that are not scored."""
+LEARNED_RANK = 64
+"""All that a full adapter changed, nearly."""
+ERROR_BATCHES = 20
 ARMS: dict[str, list[str]] = {
     START: [],
     "plain": [],
@@ -47,10 +59,13 @@ ARMS: dict[str, list[str]] = {
     "attention only": ["--task=personalization", "--perturbed_share=0"],
     "perturbed only": ["--task=personalization", "--attention_weight=0"],
     "always perturbed": ["--task=personalization", "--perturbed_share=1"],
+    "samples alone": ["--output_weight=0", "--feature_weight=0"],
 }
 SETTINGS = ("steps", "batch", "learning_rate", "samples_per_prompt", "subjects")
 """Options that a result depends on, besides its arm and seed."""
-SCORES = ("gain", "before", "after", "background")
+PERSONALIZATION_SCORES = ("gain", "before", "after", "background")
+ERRORS = ("output_error", "reaction_error")
+SCORES = (*PERSONALIZATION_SCORES, *ERRORS)
 
 Results = dict[str, dict[str, dict[str, float]]]
 """Arm → seed → scores."""
@@ -129,6 +144,24 @@ def learn_adapters(args: argparse.Namespace) -> None:
     )
 
 
+def errors(args: argparse.Namespace, student: Path) -> dict[str, float]:
+    """A student against its teacher, on what every arm was taught on and with the adapters that LEARNED holds."""
+
+    def unet(folder: Path) -> UNet2DConditionModel:
+        return UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=torch.float32).eval()
+
+    learn_adapters(args)
+    distilled(args, "plain", 0, args.output / "plain" / "0" / "student")  # which has the teacher draw the latents
+    teacher, schedule = unet(args.teacher), DDPMScheduler.from_pretrained(args.teacher, subfolder="scheduler")
+    scaling = AutoencoderKL.load_config(args.teacher, subfolder="vae")["scaling_factor"]
+    examples = Examples(LatentCache(args.output / "latents"), scaling, schedule.config.num_train_timesteps)
+    generator = torch.Generator().manual_seed(7)
+    batches = (examples.batch(args.batch, generator) for _ in range(ERROR_BATCHES))
+    changes = learned_changes(unet(args.student), args.output / LEARNED, rank=LEARNED_RANK)
+    found = errors_to_teacher(teacher, unet(student), "bk_small", schedule, batches, changes)
+    return {name: round(value, 4) for name, value in found.items()}
+
+
 def arm_bundle(args: argparse.Namespace, arm: str, seed: int, folder: Path) -> Path:
     """The bundle of what one arm and seed made of the starting student, in `folder`."""
     if arm == START:
@@ -148,7 +181,8 @@ def scored(args: argparse.Namespace, arm: str, seed: int) -> dict[str, float]:
         *("--bundle", str(bundle), "--output", str(folder / "scores"), "--subjects", str(args.subjects)),
     )
     report = json.loads((folder / "scores" / "report.json").read_text())
-    return {name: report[f"{name}_mean"] for name in SCORES}
+    student = args.student if arm == START else folder / "student"
+    return {name: report[f"{name}_mean"] for name in PERSONALIZATION_SCORES} | errors(args, student)
 
 
 def missing_scores(args: argparse.Namespace, results: Results) -> list[tuple[str, int]]:
@@ -157,7 +191,7 @@ def missing_scores(args: argparse.Namespace, results: Results) -> list[tuple[str
         (arm, seed)
         for seed in range(args.seeds)
         for arm in args.arms
-        if str(seed) not in results.get(arm, {}) and (arm != START or seed == 0)
+        if not set(SCORES) <= set(results.get(arm, {}).get(str(seed), {})) and (arm != START or seed == 0)
     ]
 
 
