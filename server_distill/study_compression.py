@@ -1,7 +1,7 @@
 """What compressing an adapter costs: size and gain at several ranks, over personalized subjects.
 
     make evaluate-personalization
-    python -m server_distill.study_compression --table docs/compression.md
+    python -m server_distill.study_compression --page docs/compression.md
 
 Takes the adapters that `evaluate_personalization` left, cuts their change off after so many singular values
 (convert_adapter compress; `60 %`: Kumari et al. 2023, appendix), and draws and scores the same pictures again.
@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from device_runtime import Engine
 from models.adapter_file import AdapterFile, read, write
+from models.whole_files import whole_file
 from server_distill.convert_adapter import base_of, compress
 from server_distill.default_model.evaluate_personalization import reported_subjects
 from server_distill.default_model.personalization_scores import prompt_places, prompts, scores, subject_views
@@ -43,6 +44,18 @@ def as_full(small: AdapterFile, whole: AdapterFile, base: dict) -> AdapterFile:
     return AdapterFile(**{**vars(whole), "tensors": tensors})
 
 
+def page(table: str, subjects: int, pictures: int) -> str:
+    """What was done, and the table."""
+    return (
+        "# What compressing an adapter costs\n\n"
+        "Written by `python -m server_distill.study_compression`: full adapters of "
+        f"{subjects} held-out subjects, cut off after so many singular values of their change; means over the "
+        f"subjects, {pictures} pictures each. Gain: 0 is the class as it was drawn before, 1 the subject itself "
+        "(Lite2 cosine).\n\n"
+        f"{table}"
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, default=Path("out/bundle"))
@@ -50,7 +63,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("out/study-compression"))
     parser.add_argument("--subjects", type=int, default=12)
     parser.add_argument("--pictures", type=int, default=6)
-    parser.add_argument("--table", type=Path, help="also write the table there")
+    parser.add_argument("--page", type=Path, help="also write the table, and what it shows, there")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
     rows: dict[str, list[tuple[float, float, float, int]]] = {name: [] for name in ("full", *RANKS)}
@@ -84,8 +97,9 @@ def main() -> int:
     text = "\n".join(lines) + "\n"
     print(text, end="")
     (args.output / "report.md").write_text(text)
-    if args.table:
-        args.table.write_text(text)
+    if args.page:
+        with whole_file(args.page) as temporary:
+            temporary.write_text(page(text, args.subjects, args.pictures))
     return 0
 
 
