@@ -68,7 +68,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Progress:
-    """`phase` is "encoding" (views) or "training" (steps); seconds since run() began, and to go."""
+    """`phase` is "encoding" (views) or "training" (steps); seconds since the phase began, and to go."""
 
     phase: str
     step: int

@@ -122,6 +122,7 @@ def test_progress_and_cancel(engine):
         ({"steps": 0}, "steps is 0"),
         ({"steps": 1000}, "between 1 and 999"),
         ({"count": 0}, "count is 0"),
+        ({"count": 2**62}, "count is 4611686018427387904"),
         ({"sampler": "wild"}, "wild"),
         ({"guidance_scale": float("inf")}, "guidance_scale"),
         ({"prompt": "dog " * 23}, "23 tokens, this model reads 22; shorten it"),

@@ -210,8 +210,8 @@ typedef struct lk_progress {
   int64_t step;   /* views encoded, or steps taken */
   int64_t steps;  /* of so many */
   double loss;    /* of this step; 0 while encoding */
-  double seconds; /* since lk_session_run() was called */
-  double eta;     /* seconds that remain, estimated */
+  double seconds; /* since this phase of the run began */
+  double eta;     /* seconds that remain of the phase, estimated */
 } lk_progress;
 
 /* Any may be NULL. A return value other than 0 cancels, as lk_session_cancel() does. */
@@ -255,7 +255,7 @@ typedef struct lk_sample_settings {
 /* Fills in what the bundle recommends. Texts in it live as long as the engine. */
 LK_API lk_status lk_sample_settings_default(const lk_engine* engine, lk_sample_settings* settings);
 
-/* Bytes of count pictures. */
+/* Bytes of count pictures; 0 where lk_generate() would refuse so many. */
 LK_API size_t lk_generate_bytes(const lk_engine* engine, const lk_sample_settings* settings);
 
 typedef struct lk_sample_callbacks {

@@ -184,7 +184,8 @@ lk_status lk_sample_settings_default(const lk_engine* engine, lk_sample_settings
 }
 
 size_t lk_generate_bytes(const lk_engine* engine, const lk_sample_settings* settings) {
-  if (engine == nullptr || settings == nullptr || settings->count <= 0) return 0;
+  if (engine == nullptr || settings == nullptr) return 0;
+  if (settings->count < 1 || settings->count > kMaxPictures) return 0;
   return static_cast<size_t>(settings->count) * picture_bytes(engine->engine->manifest());
 }
 

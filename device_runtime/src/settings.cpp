@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::int64_t kMaxSteps = 1000000;
 constexpr std::int64_t kMaxViews = 4096;
-constexpr std::int64_t kMaxPictures = 1024;
 constexpr std::size_t kMaxTextBytes = 4096;
 
 // One list of a settings object's fields serves reading, writing and defaults.

@@ -9,6 +9,9 @@
 
 namespace likeness {
 
+// The most that one call draws.
+constexpr std::int64_t kMaxPictures = 1024;
+
 struct TrainSettings {
   std::string class_name;
   std::string token = "<my-thing>";
