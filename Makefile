@@ -16,7 +16,7 @@ export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help venv core demo test test-fast test-sanitize lint format export data autoencoder decoder latents teacher distill ship \
-        evaluate evaluate-personalization bench bench-distill study-task-specific test-kill fuzz \
+        evaluate evaluate-personalization bench bench-distill study-task-specific study-compression test-kill fuzz \
         test-android test-arm64 apk clean
 
 help:  ## Show this list
@@ -127,6 +127,9 @@ bench-distill: $(STAMP)  ## Memory and step time of distillation at Stable Diffu
 
 study-task-specific: core  ## Does distilling for personalization help it? docs/task-specific.md (hours; goes on where it was)
 	$(PY) -m server_distill.study_task_specific
+
+study-compression: core  ## What compressing adapters costs, after evaluate-personalization: docs/compression.md
+	$(PY) -m server_distill.study_compression --page docs/compression.md
 
 test-kill: core  ## Kill a personalization 200 times at random instants; it must end in the same bytes
 	$(PY) -m tests.kill_loop --kills $(or $(KILLS),200)

@@ -1,7 +1,6 @@
 """What compressing an adapter costs: size and gain at several ranks, over personalized subjects.
 
-    make evaluate-personalization
-    python -m server_distill.study_compression --page docs/compression.md
+    make evaluate-personalization study-compression
 
 Takes the adapters that `evaluate_personalization` left, cuts their change off after so many singular values
 (convert_adapter compress; `60 %`: Kumari et al. 2023, appendix), and draws and scores the same pictures again.
@@ -48,7 +47,7 @@ def page(table: str, subjects: int, pictures: int) -> str:
     """What was done, and the table."""
     return (
         "# What compressing an adapter costs\n\n"
-        "Written by `python -m server_distill.study_compression`: full adapters of "
+        "Written by `make study-compression`: full adapters of "
         f"{subjects} held-out subjects, cut off after so many singular values of their change; means over the "
         f"subjects, {pictures} pictures each. Gain: 0 is the class as it was drawn before, 1 the subject itself "
         "(Lite2 cosine).\n\n"

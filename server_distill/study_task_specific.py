@@ -61,6 +61,8 @@ ARMS: dict[str, list[str]] = {
     "always perturbed": ["--task=personalization", "--perturbed_share=1"],
     "samples alone": ["--output_weight=0", "--feature_weight=0"],
 }
+RECOMMENDED = "recommended.json"
+"""In a student's folder: the settings that subjects are learned and painted with."""
 SETTINGS = ("steps", "batch", "learning_rate", "samples_per_prompt", "subjects")
 """Options that a result depends on, besides its arm and seed."""
 PERSONALIZATION_SCORES = ("gain", "before", "after", "background")
@@ -121,9 +123,8 @@ def distilled(args: argparse.Namespace, arm: str, seed: int, student: Path) -> N
 def exported(args: argparse.Namespace, student: Path, bundle: Path) -> Path:
     """The bundle of a student, to be personalized with the settings that the starting one recommends."""
     if not (bundle / "manifest.json").exists():
-        recommended = student / "recommended.json"
-        if not recommended.exists():
-            shutil.copy(args.student / recommended.name, recommended)
+        if not (student / RECOMMENDED).exists():
+            shutil.copy(args.student / RECOMMENDED, student)
         run(
             "export.make_bundle",
             *("--model", str(student), "--output", str(bundle), "--prior-pack", str(args.prior_pack)),
@@ -217,8 +218,11 @@ def write_results(path: Path, settings: dict[str, Any], results: Results) -> Non
 
 
 def mean_and_spread(values: list[float]) -> str:
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.3f} ± {spread:.3f}"
+    """Empty where nothing is known."""
+    if not values:
+        return ""
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
 
 
 def table(results: Results) -> str:
@@ -226,9 +230,9 @@ def table(results: Results) -> str:
     lines = [f"| arm | seeds | {' | '.join(SCORES)} | gain over plain |", "| --- " * (len(SCORES) + 3) + "|"]
     plain = results.get("plain", {})
     for arm, seeds in results.items():
-        cells = [mean_and_spread([scores[name] for scores in seeds.values()]) for name in SCORES]
+        cells = [mean_and_spread([scores[name] for scores in seeds.values() if name in scores]) for name in SCORES]
         over = [scores["gain"] - plain[seed]["gain"] for seed, scores in seeds.items() if seed in plain]
-        cells.append(mean_and_spread(over) if over and arm != "plain" else "")
+        cells.append(mean_and_spread(over) if arm != "plain" else "")
         lines.append(f"| {arm} | {len(seeds)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -245,11 +249,15 @@ def page(settings: dict[str, Any], results: Results) -> str:
     arms = "".join(f"- {arm}: {described(arm)}\n" for arm in results)
     return (
         "# Does distilling for personalization help it?\n\n"
-        "Written by `make study-task-specific`. Every arm goes on from the shipped student for "
+        "Written by `make study-task-specific`. Every arm but `start` goes on from the shipped student for "
         f"{settings['steps']} steps of {settings['batch']} at a learning rate of {settings['learning_rate']:g}, on the "
         f"teacher's pictures of the class prompts, {settings['samples_per_prompt']} of each; then "
         f"{settings['subjects']} held-out subjects are learned and painted. Mean ± standard deviation over seeds.\n\n"
-        f"{arms}\n{table(results)}"
+        f"{arms}\n{table(results)}\n"
+        "`before`, `after`: Lite2 cosine between the subject and its class as the student draws it, and the subject as "
+        "it draws it; `gain`: the way from `before` to what the subject's own views score. `background`: share of "
+        "prompts whose background is there. `output_error`, `reaction_error`: squared distance from the teacher's "
+        "output, and from the teacher's reaction to adapters, relative to their own size.\n"
     )
 
 
@@ -269,7 +277,11 @@ def main() -> int:
     parser.add_argument("--subjects", type=int, default=8)
     parser.add_argument("--dry-run", action="store_true", help="say what is missing")
     args = parser.parse_args()
-    settings = {"student": start_hash(args.student), **{name: getattr(args, name) for name in SETTINGS}}
+    settings = {
+        "student": start_hash(args.student),
+        "recommended": json.loads((args.student / RECOMMENDED).read_text()),
+        **{name: getattr(args, name) for name in SETTINGS},
+    }
     try:
         results = read_results(args.results, settings)
     except ValueError as error:
