@@ -47,7 +47,7 @@ class AppGraph(context: Context) {
     val drafts = DraftStore(layout, disk, trash)
     val pictures = PictureStore(layout, disk, trash)
     val monitor = ConditionsMonitor(phone, SystemClock::elapsedRealtime)
-    val photos = ContentPhotoSource(documents, disk, context.cacheDir)
+    val photos = ContentPhotoSource(documents, disk, layout.incoming)
     val adapters = AdapterImport(layout, disk, trash, subjects, System::currentTimeMillis)
     private val measurements = Measurements(layout, disk)
 

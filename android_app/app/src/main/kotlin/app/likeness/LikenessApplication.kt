@@ -2,6 +2,7 @@ package app.likeness
 
 import android.app.Application
 import android.content.Context
+import app.likeness.conditions.freesIdleMemory
 import kotlinx.coroutines.launch
 
 /** The process: it holds the graph and hears that memory is short. */
@@ -16,7 +17,10 @@ class LikenessApplication : Application() {
 
     override fun onTrimMemory(level: Int) {
         super.onTrimMemory(level)
-        if (graph.monitor.onTrimMemory(level)) graph.scope.launch(graph.io) { graph.studios.trim() }
+        val isShort = graph.monitor.onTrimMemory(level)
+        if (isShort || freesIdleMemory(level, graph.worker.working.value)) {
+            graph.scope.launch(graph.io) { graph.studios.trim() }
+        }
     }
 }
 

@@ -52,12 +52,10 @@ class StudioProvider(
     /** The model; copied and opened first where that is still to be done. Throws what is wrong; ask again to retry. */
     suspend fun get(): Studio = mutex.withLock {
         studio ?: try {
-            withContext(io) { installed() }.also {
-                studio = it
-                current.value = ModelState.Ready
-            }
+            // Kept before withContext() returns: where the caller is cancelled meanwhile, it returns nothing.
+            withContext(io) { installed().also { studio = it } }.also { current.value = ModelState.Ready }
         } catch (error: CancellationException) {
-            current.value = ModelState.Closed
+            current.value = if (studio == null) ModelState.Closed else ModelState.Ready
             throw error
         } catch (error: Throwable) {
             current.value = ModelState.Failed(problemOf(error))

@@ -23,3 +23,6 @@ fun memoryPressureOf(level: Int): MemoryPressure? = when {
     level >= TrimLevels.RUNNING_LOW -> MemoryPressure.LOW
     else -> null
 }
+
+/** Whether what can be loaded again should go at [level]: in the background, the larger process is ended first. */
+fun freesIdleMemory(level: Int, working: Boolean): Boolean = level >= TrimLevels.BACKGROUND && !working

@@ -22,6 +22,9 @@ class PaintViewModel(
 ) : ViewModel<PaintUiState>(PaintUiState(), scope) {
     private var painting: Job? = null
 
+    /** Settings were chosen: the model's recommended ones, which come later, stay out. */
+    private var chosen = false
+
     init {
         scope.launch {
             subjects.subjects.collect { all ->
@@ -33,12 +36,12 @@ class PaintViewModel(
         launch(::show) {
             val (sampling, mostSubjects) = painter.defaults()
             update {
-                val settings = it.settings.copy(
-                    negativePrompt = it.settings.negativePrompt.ifEmpty { sampling.negativePrompt },
+                val recommended = it.settings.copy(
+                    negativePrompt = sampling.negativePrompt,
                     steps = sampling.steps.toInt().coerceIn(PaintUiState.STEPS),
                     guidance = sampling.guidanceScale,
                 )
-                it.copy(settings = settings, mostSubjects = mostSubjects)
+                it.copy(settings = if (chosen) it.settings else recommended, mostSubjects = mostSubjects)
             }
         }
     }
@@ -50,16 +53,18 @@ class PaintViewModel(
     }
 
     /** The settings that [picture] was painted with; with them it is painted again, or changed. */
-    fun beginWith(picture: KeptPicture) = update {
-        val settings = PaintSettings(
-            picture.prompt,
-            picture.negativePrompt,
-            picture.seed,
-            picture.steps.toInt().coerceIn(PaintUiState.STEPS),
-            picture.guidance.coerceIn(PaintUiState.LEAST_GUIDANCE, PaintUiState.MOST_GUIDANCE),
-            count = (picture.index + 1).coerceIn(PaintUiState.COUNTS),
-        )
-        withMentions(it.copy(settings = settings, newSeedEachTime = false, painted = emptyList()))
+    fun beginWith(picture: KeptPicture) {
+        choose {
+            PaintSettings(
+                picture.prompt,
+                picture.negativePrompt,
+                picture.seed,
+                picture.steps.toInt().coerceIn(PaintUiState.STEPS),
+                picture.guidance.coerceIn(PaintUiState.LEAST_GUIDANCE, PaintUiState.MOST_GUIDANCE),
+                count = (picture.index + 1).coerceIn(PaintUiState.COUNTS),
+            )
+        }
+        update { withMentions(it.copy(newSeedEachTime = false, painted = emptyList())) }
     }
 
     fun setPrompt(prompt: String) = update { withMentions(it.copy(settings = it.settings.copy(prompt = prompt))) }
@@ -71,7 +76,7 @@ class PaintViewModel(
         return end
     }
 
-    fun setNegativePrompt(text: String) = update { it.copy(settings = it.settings.copy(negativePrompt = text)) }
+    fun setNegativePrompt(text: String) = choose { it.copy(negativePrompt = text) }
 
     /** [text] as typed; what is no number is seed 0. A seed that is typed is meant to stay. */
     fun setSeed(text: String) {
@@ -81,13 +86,10 @@ class PaintViewModel(
 
     fun setNewSeedEachTime(each: Boolean) = update { it.copy(newSeedEachTime = each) }
 
-    fun setSteps(steps: Int) =
-        update { it.copy(settings = it.settings.copy(steps = steps.coerceIn(PaintUiState.STEPS))) }
+    fun setSteps(steps: Int) = choose { it.copy(steps = steps.coerceIn(PaintUiState.STEPS)) }
 
-    fun setGuidance(guidance: Double) {
-        val within = guidance.coerceIn(PaintUiState.LEAST_GUIDANCE, PaintUiState.MOST_GUIDANCE)
-        update { it.copy(settings = it.settings.copy(guidance = within)) }
-    }
+    fun setGuidance(guidance: Double) =
+        choose { it.copy(guidance = guidance.coerceIn(PaintUiState.LEAST_GUIDANCE, PaintUiState.MOST_GUIDANCE)) }
 
     fun setCount(count: Int) =
         update { it.copy(settings = it.settings.copy(count = count.coerceIn(PaintUiState.COUNTS))) }
@@ -116,6 +118,14 @@ class PaintViewModel(
     }
 
     fun dismissProblem() = update { it.copy(problem = null) }
+
+    /** A view that only shows what is chosen already chooses nothing. */
+    private fun choose(change: (PaintSettings) -> PaintSettings) {
+        val settings = change(state.value.settings)
+        if (settings == state.value.settings) return
+        chosen = true
+        update { it.copy(settings = settings) }
+    }
 
     private fun withMentions(state: PaintUiState) = state.copy(used = subjectsIn(state.settings.prompt, state.subjects))
 

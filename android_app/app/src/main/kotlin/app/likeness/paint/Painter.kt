@@ -1,6 +1,7 @@
 package app.likeness.paint
 
 import app.likeness.bundle.StudioProvider
+import app.likeness.runtime.Adapter
 import app.likeness.runtime.GenerateEvent
 import app.likeness.runtime.Picture
 import app.likeness.runtime.SampleSettings
@@ -47,20 +48,25 @@ class Painter(
         subjects: List<Subject>,
         progress: (PaintProgress) -> Unit,
     ): List<Picture> {
-        val adapter = withContext(io) {
-            if (subjects.isEmpty()) null else studio.loadAdapter(merged.file(studio, subjects.map(Subject::id)))
-        }
+        var adapter: Adapter? = null
         var painted = emptyList<Picture>()
-        adapter.use {
+        try {
+            // Kept before withContext() returns: where painting is cancelled meanwhile, it returns nothing.
+            withContext(io) { adapter = adapterOf(studio, subjects) }
             studio.generate(settings.toSampling(studio), adapter).collect { event ->
                 when (event) {
                     is GenerateEvent.Progress -> progress(PaintProgress(event.done, event.total))
                     is GenerateEvent.Pictures -> painted = event.pictures
                 }
             }
+        } finally {
+            adapter?.close()
         }
         return painted
     }
+
+    private fun adapterOf(studio: Studio, subjects: List<Subject>): Adapter? =
+        if (subjects.isEmpty()) null else studio.loadAdapter(merged.file(studio, subjects.map(Subject::id)))
 
     private fun PaintSettings.toSampling(studio: Studio) = studio.sampleSettings(prompt).copy(
         negativePrompt = negativePrompt,

@@ -47,7 +47,9 @@ class DraftStore(private val layout: StorageLayout, private val disk: Disk, priv
         subjects.adopt(subject, layout.draft)
     }
 
-    private fun photoFile(number: Int) = File(SubjectFiles(layout.draft).photos, "%04d.ppm".format(number))
+    /** Not by format(): that writes digits of the phone's language. */
+    private fun photoFile(number: Int) =
+        File(SubjectFiles(layout.draft).photos, number.toString().padStart(4, '0') + ".ppm")
 
     private fun photoNumbers(): List<Int> = photoFiles(SubjectFiles(layout.draft)).map { it.name.take(4).toInt() }
 }

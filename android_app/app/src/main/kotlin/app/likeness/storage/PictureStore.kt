@@ -38,7 +38,11 @@ class PictureStore(private val layout: StorageLayout, private val disk: Disk, pr
     fun load() {
         val files = layout.pictures.listFiles().orEmpty().groupBy { it.name.substringBefore('.') }
         val (whole, partial) = files.entries.partition { (id, _) -> isWhole(id) }
-        trash.delete(*partial.flatMap { it.value }.toTypedArray())
+        try {
+            trash.delete(*partial.flatMap { it.value }.toTypedArray())
+        } catch (_: IOException) {
+            // They are not shown, and the next start tries again.
+        }
         publish(whole.map { note(it.key) })
     }
 

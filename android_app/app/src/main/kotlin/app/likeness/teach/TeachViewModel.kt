@@ -15,6 +15,7 @@ import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.withContext
 
 /** Puts a subject together: photos, a name, what it is; shows what teaching will take, and starts it. */
@@ -54,6 +55,7 @@ class TeachViewModel(
 
     /** [references] as the photo picker gave them; more than there is room for are left out. */
     fun addPhotos(references: List<String>) {
+        if (!state.value.loaded) return addWhenLoaded(references)
         if (!state.value.canAdd || references.isEmpty()) return
         val chosen = references.take(TeachUiState.MAX_PHOTOS - state.value.photos.size)
         update { it.copy(adding = Adding(0, chosen.size), refused = 0, problem = null) }
@@ -68,6 +70,14 @@ class TeachViewModel(
                 update { it.copy(adding = null) }
             }
             plan()
+        }
+    }
+
+    /** The picker may have outlived the process: its photos come before the draft was read again. */
+    private fun addWhenLoaded(references: List<String>) {
+        launch(::show) {
+            state.first { it.loaded }
+            addPhotos(references)
         }
     }
 

@@ -47,8 +47,9 @@ internal class TeachingRun(private val subjects: SubjectStore, private val disk:
         subjects.markReady(subject.id)
     }
 
-    /** It waits for a person, or goes on by itself. */
-    fun suspend(held: Boolean, step: Long, steps: Long) = note(record.copy(held = held, step = step, steps = steps))
+    /** It waits for a person, or goes on by itself: an orderly end is no attempt that failed. */
+    fun suspend(held: Boolean, step: Long, steps: Long) =
+        note(record.copy(attempts = 0, held = held, step = step, steps = steps))
 
     fun fail(problem: String) = note(record.copy(problem = problem))
 

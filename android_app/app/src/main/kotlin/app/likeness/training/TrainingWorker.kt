@@ -72,6 +72,10 @@ class TrainingWorker(
     private var session: Personalization? = null
     private var stop: Stop? = null
     private val released = mutableSetOf<String>()
+    private val discarded = mutableSetOf<String>()
+
+    /** The subject whose files are in use. */
+    private var taught: String? = null
     private var wanted = false
 
     val state: StateFlow<TrainingState> = current.asStateFlow()
@@ -91,7 +95,8 @@ class TrainingWorker(
 
     /** Goes on with what an earlier process or keeper left unfinished, if anything. */
     fun resumePending() {
-        wanted = true
+        // A run that is going needs no second look: it would go on with what its last keeper's going had it suspend.
+        if (!busy.value || stop != null || released.isNotEmpty()) wanted = true
         if (!busy.value) scope.launch { workOff() }
         busy.value = true
     }
@@ -109,7 +114,8 @@ class TrainingWorker(
 
     /** Ends, and deletes all traces of, the subject [id]. Failures are told in [outcomes]. */
     fun discard(id: String) {
-        if (isRunning(id)) end(Stop.Discard) else scope.launch { delete(id) }
+        discarded += id
+        if (taught == id) end(Stop.Discard) else scope.launch { delete(id) }
     }
 
     /** While [keeper] is there the process may compute. */
@@ -128,7 +134,7 @@ class TrainingWorker(
     private fun isRunning(id: String) = busy.value && current.value.subjectId == id && stop == null
 
     private fun end(how: Stop) {
-        stop = how
+        if (stop != Stop.Discard) stop = how
         current.update { it.copy(stage = Stage.STOPPING) }
         session?.cancel()
     }
@@ -165,17 +171,22 @@ class TrainingWorker(
     /** Returns whether the next subject may follow. */
     private suspend fun teach(subject: Subject): Boolean {
         stop = null
+        if (subject.id in discarded) return true
+        taught = subject.id
         pace.hold(false)
         current.value = TrainingState(subject.id, Stage.OPENING)
         val run = TeachingRun(subjects, disk, subject)
-        try {
+        val mayFollow = try {
             attempt(subject, run)
+            stop !is Stop.Suspend
         } catch (error: CancellationException) {
             throw error
         } catch (error: Throwable) {
-            return fail(subject, run, error)
+            fail(subject, run, error)
         }
-        return stop !is Stop.Suspend
+        taught = null
+        if (stop == Stop.Discard) delete(subject.id)
+        return mayFollow
     }
 
     private suspend fun attempt(subject: Subject, run: TeachingRun) {
@@ -191,7 +202,6 @@ class TrainingWorker(
             session = null
             withContext(NonCancellable + io) { opened.close() }
         }
-        if (stop == Stop.Discard) delete(subject.id)
     }
 
     /** Returns true where the last step was done, false where the session was cancelled. */
@@ -212,8 +222,14 @@ class TrainingWorker(
             false
         } finally {
             helpers.forEach(Job::cancel)
-            withContext(NonCancellable + io) { meter.record(measurements) }
+            withContext(NonCancellable + io) { recorded(meter) }
         }
+    }
+
+    /** What was measured only makes the next forecast better: storage that is full is no failure. */
+    private fun recorded(meter: RunMeter) = try {
+        meter.record(measurements)
+    } catch (_: IOException) {
     }
 
     private suspend fun conclude(subject: Subject, run: TeachingRun, opened: Personalization, how: Stop?) {
@@ -235,6 +251,7 @@ class TrainingWorker(
 
     /** Returns false where the storage does not even take a note that it failed: it would be begun again at once. */
     private suspend fun fail(subject: Subject, run: TeachingRun, error: Throwable): Boolean {
+        if (stop == Stop.Discard) return true
         val problem = problemOf(error)
         settle(subject, Stage.FAILED, problem = problem)
         return try {

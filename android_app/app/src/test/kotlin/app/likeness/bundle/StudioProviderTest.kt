@@ -4,10 +4,12 @@ import app.likeness.WorldTest
 import app.likeness.problem.ProblemKind
 import app.likeness.runtime.CorruptFileException
 import app.likeness.storage.StorageFullException
+import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
 import kotlinx.coroutines.coroutineScope
 import java.io.File
+import java.util.concurrent.CountDownLatch
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
@@ -50,6 +52,27 @@ class StudioProviderTest : WorldTest() {
         assertEquals(ProblemKind.STORAGE_FULL, failed.problem.kind)
         disk.room = Long.MAX_VALUE
         assertSame(fake, studios.get())
+    }
+
+    @Test
+    fun aModelThatIsOpenAfterItsCallerLeftIsKept() = world.run {
+        val opening = CompletableDeferred<Unit>()
+        val mayOpen = CountDownLatch(1)
+        var openings = 0
+        val slow = StudioProvider(installer, layout.bundle, io) { _, _ ->
+            openings++
+            opening.complete(Unit)
+            mayOpen.await()
+            fake
+        }
+        val caller = newScope().async { slow.get() }
+        opening.await()
+        caller.cancel()
+        mayOpen.countDown()
+        caller.join()
+        assertEquals(ModelState.Ready, slow.state.value)
+        assertSame(fake, slow.get())
+        assertEquals(1, openings)
     }
 
     @Test

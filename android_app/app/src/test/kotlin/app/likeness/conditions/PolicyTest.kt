@@ -36,6 +36,13 @@ class PolicyTest {
     }
 
     @Test
+    fun inTheBackgroundOnlyWorkKeepsTheModelLoaded() {
+        assertEquals(false, freesIdleMemory(TrimLevels.UI_HIDDEN, working = false))
+        assertEquals(true, freesIdleMemory(TrimLevels.BACKGROUND, working = false))
+        assertEquals(false, freesIdleMemory(TrimLevels.BACKGROUND, working = true))
+    }
+
+    @Test
     fun aThirdOfTheMemoryIsTheCores() = assertEquals(2_000, memoryBudget(6_000))
 
     @Test

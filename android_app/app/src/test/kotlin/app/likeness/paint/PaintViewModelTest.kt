@@ -3,11 +3,14 @@ package app.likeness.paint
 import app.likeness.World
 import app.likeness.WorldTest
 import app.likeness.await
+import app.likeness.bundle.ModelState
 import app.likeness.fakes.FakeStudio
 import app.likeness.filesUnder
 import app.likeness.problem.ProblemKind
 import app.likeness.runtime.InvalidArgumentException
 import app.likeness.runtime.OutOfMemoryException
+import app.likeness.storage.KeptPicture
+import app.likeness.storage.newId
 import app.likeness.training.Cause
 import app.likeness.training.Stage
 import kotlinx.coroutines.async
@@ -51,6 +54,15 @@ class PaintViewModelTest : WorldTest() {
         assertEquals(first.seed, asked.seed)
         assertEquals(2, asked.count)
         assertEquals(0, fake.openAdapters)
+    }
+
+    @Test
+    fun whatIsChosenBeforeTheModelIsOpenStays() = world.run {
+        val note = KeptPicture(newId(), "a cat", "", 42, 0, 7, 2.5, emptyList(), 1)
+        val model = model()
+        model.beginWith(note)
+        studios.state.first { it == ModelState.Ready }
+        assertEquals(PaintSettings("a cat", "", 42, 7, 2.5, count = 1), model.state.value.settings)
     }
 
     @Test

@@ -54,6 +54,15 @@ class DiskTest : WorldTest() {
         assertEquals("5 MB are needed, 1 MB are free.", error.message)
     }
 
+    /** A file lies where the trash should be: as on a full disk, no folder can be made. */
+    @Test
+    fun deletingNeedsNoRoom() {
+        world.disk.write(file, byteArrayOf(1))
+        File(root, "trash").writeText("")
+        world.trash.delete(file.parentFile)
+        assertEquals(setOf("trash"), filesUnder(root))
+    }
+
     @Test
     fun aDeletionThatWasInterruptedIsFinished() {
         File(root, "trash/0123/photos").mkdirs()

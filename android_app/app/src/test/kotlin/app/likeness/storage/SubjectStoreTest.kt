@@ -5,6 +5,7 @@ import app.likeness.fakes.plainPicture
 import app.likeness.filesUnder
 import java.io.File
 import java.io.IOException
+import java.util.Locale
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
@@ -31,6 +32,18 @@ class SubjectStoreTest : WorldTest() {
         val subject = Subject(newId(), "Minka", "cat", listOf("<a>"), SubjectState.LEARNING, 1)
         assertFailsWith<IOException> { world.drafts.promote(world.subjects, subject) }
         assertEquals(emptyList(), world.subjects.subjects.value)
+    }
+
+    @Test
+    fun photosAreNumberedAlikeInEveryLanguage() {
+        val before = Locale.getDefault()
+        Locale.setDefault(Locale.forLanguageTag("ar-EG-u-nu-arab"))
+        try {
+            repeat(2) { world.drafts.addPhoto(plainPicture(1, 32)) }
+        } finally {
+            Locale.setDefault(before)
+        }
+        assertEquals(listOf(0, 1), world.drafts.read().photos)
     }
 
     @Test

@@ -67,6 +67,14 @@ class TeachViewModelTest : WorldTest() {
         assertEquals(Draft(), drafts.read())
     }
 
+    /** Android may end the app while the picker shows, and hands the photos to a new screen at once. */
+    @Test
+    fun photosThatComeBeforeTheDraftIsReadAreKept() = world.run {
+        val model = model()
+        model.addPhotos(listOf("64", "64"))
+        assertEquals(listOf(0, 1), model.state.await { it.photos.size == 2 }.photos)
+    }
+
     @Test
     fun knowsWhatThisPhoneShowedBefore() = world.run {
         measurements.record(secondsPerStep = 90.0, percentPerHour = 12.0)

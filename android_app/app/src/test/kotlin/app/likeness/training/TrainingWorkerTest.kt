@@ -203,9 +203,11 @@ class TrainingWorkerTest : WorldTest() {
         worker.detach(Keeper.JOB, Cause.SYSTEM)
         worker.detach(Keeper.JOB, Cause.SYSTEM)
         untilStep(10)
+        worker.resumePending() // as every visit and every job does
         worker.detach(Keeper.SERVICE, Cause.TIME_LIMIT)
         assertEquals(Cause.TIME_LIMIT, until(Stage.SUSPENDED).cause)
         untilIdle()
+        assertEquals(1, fake.sessions.size)
         assertTrue(worker.hasPending())
         assertTrue(record(subject).step >= 10)
         worker.resumePending()
@@ -222,6 +224,35 @@ class TrainingWorkerTest : WorldTest() {
         val done = until(Stage.DONE)
         assertTrue(done.step < 200)
         assertEquals(SubjectState.READY, subjects.find(subject.id)?.state)
+    }
+
+    @Test
+    fun throwingAwayWhatIsStoppingLeavesNoTraceEither() = slowWorld().run {
+        val subject = newSubject()
+        worker.attach(Keeper.SERVICE)
+        worker.start(subject.id)
+        untilStep(5)
+        worker.detach(Keeper.SERVICE, Cause.TIME_LIMIT)
+        worker.discard(subject.id)
+        worker.keepSoFar()
+        untilIdle()
+        assertNull(subjects.find(subject.id))
+        assertEquals(emptySet(), filesUnder(layout.subjects))
+    }
+
+    @Test
+    fun suspensionsAreNoAttemptsThatFailed() = slowWorld().run {
+        val subject = newSubject()
+        repeat(ResumeRecord.MAX_ATTEMPTS + 1) {
+            assertTrue(worker.hasPending())
+            worker.attach(Keeper.JOB)
+            worker.resumePending()
+            until(Stage.ENCODING)
+            worker.detach(Keeper.JOB, Cause.SYSTEM)
+            until(Stage.SUSPENDED)
+            untilIdle()
+        }
+        assertEquals(0, record(subject).attempts)
     }
 
     @Test

@@ -17,8 +17,11 @@ import app.likeness.training.TrainingWorker
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.cancel
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withContext
+import kotlinx.coroutines.withTimeoutOrNull
 
 /**
  * Keeps the process alive and awake while the worker works, with a notification. It decides nothing.
@@ -42,7 +45,13 @@ class TrainingService :
 
     override fun onCreate() {
         super.onCreate()
-        scope.launch { worker.state.collect(::show) }
+        scope.launch {
+            worker.state.collect { state ->
+                show(state)
+                // Android drops an app's quicker updates, and the one that says "paused" might be the last.
+                delay(UPDATE_MILLIS)
+            }
+        }
         scope.launch { worker.outcomes.collect(notification::show) }
         scope.launch { worker.working.collect { working -> if (!working) finish() } }
     }
@@ -63,7 +72,11 @@ class TrainingService :
 
     override fun onTimeout(startId: Int, fgsType: Int) {
         worker.detach(Keeper.SERVICE, Cause.TIME_LIMIT)
-        end()
+        scope.launch {
+            // For the checkpoint, and for the person to be told. Android waits a few seconds.
+            withTimeoutOrNull(CHECKPOINT_MILLIS) { worker.working.first { working -> !working } }
+            end()
+        }
     }
 
     override fun onDestroy() {
@@ -120,12 +133,9 @@ class TrainingService :
 
     private fun name(): String? = worker.state.value.subjectId?.let(graph.subjects::find)?.name
 
-    private fun type() = if (Build.VERSION.SDK_INT >=
-        NewerApis.VANILLA_ICE_CREAM
-    ) {
-        NewerApis.TYPE_MEDIA_PROCESSING
-    } else {
-        NewerApis.TYPE_DATA_SYNC
+    private fun type() = when {
+        Build.VERSION.SDK_INT >= NewerApis.VANILLA_ICE_CREAM -> NewerApis.TYPE_MEDIA_PROCESSING
+        else -> NewerApis.TYPE_DATA_SYNC
     }
 
     companion object {
@@ -133,6 +143,9 @@ class TrainingService :
         internal const val ACTION_GO_ON = "app.likeness.GO_ON"
         private const val ACTION_TEACH = "app.likeness.TEACH"
         private const val SUBJECT = "subject"
+
+        private const val CHECKPOINT_MILLIS = 2_000L
+        private const val UPDATE_MILLIS = 500L
 
         /** The lock is taken anew at every report of the worker; if none comes for so long, the phone may sleep. */
         private const val LONGEST_STEP_MILLIS = 10 * 60_000L
