@@ -45,7 +45,8 @@ link_resources() {
   # The table's own manifest is older than the table, and says 23.
   "$ANDROID/aapt2" link -I "$ANDROID/framework.apk" --manifest "$OUT/resources/AndroidManifest.xml" \
     --version-code "$version_code" --version-name "$version_name" \
-    --min-sdk-version "$min_sdk" --target-sdk-version "$target_sdk" --compile-sdk-version-code 35 --compile-sdk-version-name 15 \
+    --min-sdk-version "$min_sdk" --target-sdk-version "$target_sdk" \
+    --compile-sdk-version-code 35 --compile-sdk-version-name 15 \
     --java "$OUT/resources" -o "$OUT/resources/linked.apk" "$OUT/resources/compiled.zip"
   javac -d "$OUT/r" "$OUT/resources/app/likeness/R.java"
   echo "$wanted" > "$OUT/r/linked"

@@ -72,6 +72,8 @@ class TrainingWorker(
     private var session: Personalization? = null
     private var stop: Stop? = null
     private val released = mutableSetOf<String>()
+
+    /** Subjects that are being deleted, or will be when they are no longer taught. */
     private val discarded = mutableSetOf<String>()
 
     /** The subject whose files are in use. */
@@ -268,6 +270,8 @@ class TrainingWorker(
             if (current.value.subjectId == id) current.value = TrainingState()
         } catch (error: IOException) {
             current.value = TrainingState(id, Stage.FAILED, problem = problemOf(error))
+        } finally {
+            discarded -= id
         }
     }
 
