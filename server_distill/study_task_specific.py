@@ -151,7 +151,6 @@ def errors(args: argparse.Namespace, student: Path) -> dict[str, float]:
     def unet(folder: Path) -> UNet2DConditionModel:
         return UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=torch.float32).eval()
 
-    learn_adapters(args)
     distilled(args, "plain", 0, args.output / "plain" / "0" / "student")  # which has the teacher draw the latents
     teacher, schedule = unet(args.teacher), DDPMScheduler.from_pretrained(args.teacher, subfolder="scheduler")
     scaling = AutoencoderKL.load_config(args.teacher, subfolder="vae")["scaling_factor"]
@@ -167,8 +166,6 @@ def arm_bundle(args: argparse.Namespace, arm: str, seed: int, folder: Path) -> P
     """The bundle of what one arm and seed made of the starting student, in `folder`."""
     if arm == START:
         return start_bundle(args)
-    if any(LEARNED in option for option in ARMS[arm]):
-        learn_adapters(args)
     distilled(args, arm, seed, folder / "student")
     return exported(args, folder / "student", folder / "bundle")
 
@@ -176,6 +173,7 @@ def arm_bundle(args: argparse.Namespace, arm: str, seed: int, folder: Path) -> P
 def scored(args: argparse.Namespace, arm: str, seed: int) -> dict[str, float]:
     """Scores of one arm and seed: means over held-out subjects. Pictures and adapters stay in the study's folder."""
     folder = args.output / arm.replace(" ", "-") / str(seed)
+    learn_adapters(args)
     bundle = arm_bundle(args, arm, seed, folder)
     run(
         "server_distill.default_model.evaluate_personalization",
