@@ -241,11 +241,13 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 from pathlib import Path
 from device_runtime import DiskFullError, Engine, Session
 from tests.runtime_helpers import new_session
-bundle, journal = sys.argv[1:]
+bundle, journal, cancels = sys.argv[1:]
 with Engine(bundle, threads=1, verify_hashes=False) as engine, new_session(engine, Path(journal)) as session:
     def shrink(p):
         if p.phase == "training" and p.step == 3:
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+            return cancels == "True"
+        return False
     try:
         session.run(shrink)
         sys.exit("no error")
@@ -265,9 +267,13 @@ with Engine(bundle, threads=1, verify_hashes=False) as engine, new_session(engin
 """
 
 
-def test_a_full_disk_keeps_the_checkpoint_and_the_session_goes_on(tiny_bundle, undisturbed, tmp_path):
-    """A limit on file sizes stands for the full disk: writing then fails as it does there."""
-    command = [sys.executable, "-c", FULL_DISK, str(tiny_bundle.bundle), str(tmp_path / "j")]
+@pytest.mark.parametrize("cancels", [False, True])
+def test_a_full_disk_keeps_the_checkpoint_and_the_session_goes_on(tiny_bundle, undisturbed, tmp_path, cancels):
+    """A limit on file sizes stands for the full disk: writing then fails as it does there.
+
+    A run that is cancelled and fails as it writes its checkpoint has ended: the next one is not cancelled too.
+    """
+    command = [sys.executable, "-c", FULL_DISK, str(tiny_bundle.bundle), str(tmp_path / "j"), str(cancels)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=kill_loop.REPOSITORY)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "j" / "adapter").read_bytes() == undisturbed

@@ -229,7 +229,8 @@ typedef struct lk_train_callbacks {
 LK_API lk_status lk_session_run(lk_session* session, const lk_train_callbacks* callbacks);
 
 /* Takes effect before the next step or stage; a checkpoint is written. A session that is cancelled
- * before it runs is cancelled at once when it does. */
+ * before it runs is cancelled at once when it does; one that is cancelled while it runs has nothing
+ * of that left when it has ended, also where it ended otherwise. */
 LK_API void lk_session_pause(lk_session* session);
 LK_API void lk_session_unpause(lk_session* session);
 LK_API void lk_session_cancel(lk_session* session);

@@ -197,6 +197,7 @@ void Session::train_step(const SessionCallbacks& callbacks, double started,
 
 void Session::run(const SessionCallbacks& callbacks) {
   const ExclusiveUse use(busy_, kBusy);
+  const SessionControl::Run running(control_);
   if (!views_) encode_photos(callbacks, now());
   // A checkpoint that failed, for want of space, is made up for before anything is added to it.
   if (state_.step > 0) checkpoint();

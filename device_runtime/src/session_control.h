@@ -11,6 +11,19 @@ namespace likeness {
 
 class SessionControl {
  public:
+  // Lives while a session runs. A cancel() that comes meanwhile is meant for that run and ends with
+  // it, also where the run ends otherwise.
+  class Run {
+   public:
+    explicit Run(SessionControl& control) : control_(control) {}
+    ~Run() { control_.set(control_.cancelled_, false); }
+    Run(const Run&) = delete;
+    Run& operator=(const Run&) = delete;
+
+   private:
+    SessionControl& control_;
+  };
+
   void pause() { set(paused_, true); }
   void unpause() { set(paused_, false); }
   void cancel() { set(cancelled_, true); }
@@ -18,9 +31,9 @@ class SessionControl {
   bool pausing() const { return paused_; }
   bool cancelling() const { return cancelled_; }
 
-  // Throws Error{cancelled}, once for each cancel().
-  void check() {
-    if (cancelled_.exchange(false)) throw Error(ErrorCode::cancelled, "training was cancelled");
+  // Throws Error{cancelled} where somebody cancelled.
+  void check() const {
+    if (cancelled_) throw Error(ErrorCode::cancelled, "training was cancelled");
   }
 
   // Returns when nobody pauses any more, or somebody cancels.
