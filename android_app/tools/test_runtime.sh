@@ -24,11 +24,12 @@ compile_kotlin "$TESTS" "$OUT/test_classes" "$OUT/classes:$COROUTINES:$JUNIT" \
 if [ $# -gt 0 ]; then
   classes=("${@/#/app.likeness.runtime.}")
 else
-  mapfile -t classes < <(cd "$TESTS" && find . -name '*Test.kt' | sort | sed -e 's|^\./||' -e 's|/|.|g' -e 's|\.kt$||')
+  mapfile -t classes < <(cd "$TESTS" && find . -name '*Test.kt' | sort |
+    sed -e 's|^\./||' -e 's|/|.|g' -e 's|\.kt$||')
 fi
 status=0
-run_junit "$OUT/test.log" "$OUT/classes:$OUT/test_classes" -Xcheck:jni -Djava.library.path="$OUT/jni" -- "${classes[@]}" ||
-  status=1
+run_junit "$OUT/test.log" "$OUT/classes:$OUT/test_classes" \
+  -Xcheck:jni -Djava.library.path="$OUT/jni" -- "${classes[@]}" || status=1
 if grep -A 12 -E '^(WARNING|FATAL ERROR) in native method|^WARNING: JNI' "$OUT/test.log"; then
   echo "error: Java found a wrong use of JNI, see above" >&2
   status=1
