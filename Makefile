@@ -70,7 +70,7 @@ test-sanitize: test-bundle-tiny  ## The core's tests under AddressSanitizer and 
 	LIKENESS_BUILD_DIR=$(abspath $(SANITIZED)) LD_PRELOAD="$(ASAN_RUNTIME)" ASAN_OPTIONS=detect_leaks=0 \
 	  $(PY) -m pytest -s tests/test_core_*.py tests/test_runtime_*.py -m 'not slow'
 
-CPP := 'device_runtime/*.cpp' 'device_runtime/*.h' 'android_app/*.cpp' 'android_app/*.h'
+CPP := 'device_runtime/*.cpp' 'device_runtime/*.h' 'device_runtime/*.mm' 'android_app/*.cpp' 'android_app/*.h'
 
 lint: $(STAMP)  ## ruff, mypy and clang-format
 	$(VENV)/bin/ruff check .

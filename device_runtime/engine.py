@@ -98,11 +98,14 @@ class Engine(Handle):
         verify_hashes: bool = True,
         threads: int = 0,
         memory_limit_bytes: int = 0,
+        cache_folder: str | os.PathLike[str] | None = None,
     ) -> None:
         """Open the folder `bundle`. `threads` 0: one a physical core. `memory_limit_bytes` 0: none;
-        otherwise programs beyond it are loaded when they are needed, which is slower.
+        otherwise programs beyond it are loaded when they are needed, which is slower. `cache_folder`
+        is for what Core ML compiles; None: in the system's folder for caches.
         """
-        options = c.EngineOptions(0 if verify_hashes else 1, threads, memory_limit_bytes)
+        cache = None if cache_folder is None else c.encode(Path(cache_folder))
+        options = c.EngineOptions(0 if verify_hashes else 1, threads, memory_limit_bytes, cache)
         handle = ctypes.c_void_p()
         c.call("lk_engine_open", c.encode(Path(bundle)), ctypes.byref(options), ctypes.byref(handle))
         super().__init__(handle)

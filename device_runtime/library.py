@@ -24,7 +24,7 @@ from pathlib import Path
 
 from device_runtime.errors import LikenessError, error_for
 
-API_VERSION = 1
+API_VERSION = 2
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -33,6 +33,7 @@ class EngineOptions(ctypes.Structure):
         ("skip_hash_check", c_int32),
         ("threads", c_int32),
         ("memory_limit_bytes", c_uint64),
+        ("cache_folder", c_char_p),
     ]
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 
+from export.executorch_target import LoadedProgram
 from export.methods import Options, adapter_specs, all_methods
-from export.parity import Program
 from export.pipeline import load_pipeline
 from export.reference import Reference
 from models import manifest as mf
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     for method in all_methods(pipeline, options):
         if method.name not in args.methods:
             continue
-        program = Program(args.bundle / "methods" / f"{method.name}.pte")
+        program = LoadedProgram(args.bundle / "methods" / f"{method.name}.pte")
         inputs = method.example(1)
         sides: dict[str, Callable[[], object]] = {
             "bundle": partial(program.run, inputs),

@@ -27,12 +27,12 @@ class ExportGroupNorm(nn.Module):
 
 
 class ExportLayerNorm(nn.Module):
-    def __init__(self, norm: nn.LayerNorm) -> None:
+    def __init__(self, norm: nn.LayerNorm, mean: ops.Elementwise) -> None:
         super().__init__()
-        self.weight, self.bias, self.eps = norm.weight, norm.bias, norm.eps
+        self.weight, self.bias, self.eps, self.mean = norm.weight, norm.bias, norm.eps, mean
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.LayerNorm.apply(x, self.weight, self.bias, self.eps)
+        return ops.LayerNorm.apply(x, self.weight, self.bias, self.eps, self.mean)
 
 
 class ExportScaledSiLU(nn.Module):
@@ -45,22 +45,27 @@ class ExportScaledSiLU(nn.Module):
 
 
 class ExportGELU(nn.Module):
+    def __init__(self, derivative: ops.Elementwise) -> None:
+        super().__init__()
+        self.derivative = derivative
+
     def forward(self, x: Tensor) -> Tensor:
-        return ops.GELU.apply(x)
+        return ops.GELU.apply(x, self.derivative)
 
 
 class ExportGEGLU(nn.Module):
     """Two products, value and gate, rather than one whose halves are cut apart and, in backward, joined again."""
 
-    def __init__(self, geglu: GEGLU) -> None:
+    def __init__(self, geglu: GEGLU, derivative: ops.Elementwise) -> None:
         super().__init__()
+        self.derivative = derivative
         self.weights = geglu.proj.weight.detach().chunk(2)
         bias = geglu.proj.bias
         self.biases = (None, None) if bias is None else bias.detach().chunk(2)
 
     def forward(self, x: Tensor) -> Tensor:
         value, gate = (functional.linear(x, w, b) for w, b in zip(self.weights, self.biases, strict=True))
-        return ops.GEGLU.apply(value, gate)
+        return ops.GEGLU.apply(value, gate, self.derivative)
 
 
 class ExportUpsample(nn.Module):
@@ -113,20 +118,20 @@ class ExportTimesteps(nn.Module):
         return torch.cat(parts, -1)
 
 
-def replacement(module: nn.Module) -> nn.Module | None:
+def replacement(module: nn.Module, forms: ops.Forms) -> nn.Module | None:
     """What stands in for `module` in an export, or None where it stays."""
     if isinstance(module, nn.GroupNorm):
         return ExportGroupNorm(module)
     if isinstance(module, nn.LayerNorm):
-        return ExportLayerNorm(module)
+        return ExportLayerNorm(module, forms.row_mean)
     if isinstance(module, nn.SiLU):
         return ExportScaledSiLU(1.0)
     if isinstance(module, QuickGELUActivation):
         return ExportScaledSiLU(QUICK_GELU_BETA)
     if isinstance(module, GELUActivation) or (isinstance(module, nn.GELU) and module.approximate == "none"):
-        return ExportGELU()
+        return ExportGELU(forms.gelu_derivative)
     if isinstance(module, GEGLU):
-        return ExportGEGLU(module)
+        return ExportGEGLU(module, forms.gelu_derivative)
     if isinstance(module, Upsample2D):
         return ExportUpsample(module)
     if isinstance(module, Timesteps):
@@ -136,11 +141,11 @@ def replacement(module: nn.Module) -> nn.Module | None:
     return None
 
 
-def make_exportable(model: nn.Module) -> nn.Module:
+def make_exportable(model: nn.Module, forms: ops.Forms = ops.XNNPACK) -> nn.Module:
     """Replace modules inside `model`, in place; returns it. Tensors stay shared with whatever shared them."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            stand_in = replacement(child)
+            stand_in = replacement(child, forms)
             if stand_in is not None:
                 setattr(parent, name, stand_in)
     return model.requires_grad_(False)

@@ -1,6 +1,7 @@
-"""The UNet's and encoders' operations in the form XNNPACK runs fast, forward and backward.
+"""The UNet's and encoders' operations in the form a phone's runtime runs fast, forward and backward.
 
-Each is the same function as PyTorch's, up to rounding. Weights are frozen: only inputs get gradients.
+Each is the same function as PyTorch's, up to rounding. Weights are frozen: only inputs get gradients. They are written
+for XNNPACK; where Core ML wants another form, that is in `Forms`.
 Means over channels or tokens are products with a constant, means over pixels average pools: both stay in the layout of
 the convolutions around them, where a reshape would cost two transpositions.
 """
@@ -8,11 +9,17 @@ the convolutions around them, where a reshape would cost two transpositions.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from models.attention import Attend
+
+Elementwise = Callable[[Tensor], Tensor]
 
 KEEP_PROBABILITIES_BYTES = 4 << 20
 """Attention probabilities up to this size are kept for the backward pass; larger ones are computed again."""
@@ -21,6 +28,15 @@ SCORES_BYTES = 16 << 20
 """Attention scores that exist at a time; more would be what decides a phone's memory (512 MB at 64×64 latents)."""
 
 TINY = 1e-20
+
+
+@dataclass(frozen=True)
+class Forms:
+    """What a target wants written in its own way; the functions are the same."""
+
+    row_mean: Elementwise
+    gelu_derivative: Elementwise
+    attend: Attend
 
 
 def pixel_mean(x: Tensor) -> Tensor:
@@ -65,22 +81,23 @@ class GroupNorm(torch.autograd.Function):
 
 
 class LayerNorm(torch.autograd.Function):
-    """(…,C), weight and bias (C,)."""
+    """(…,C), weight and bias (C,), and how the mean of a row is taken."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-        centred = x - row_mean(x)
-        inverse = torch.rsqrt(row_mean(centred * centred) + eps)
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, mean: Elementwise) -> Tensor:
+        centred = x - mean(x)
+        inverse = torch.rsqrt(mean(centred * centred) + eps)
         normal = centred * inverse
         ctx.save_for_backward(normal, inverse, weight)
+        ctx.mean = mean
         return normal * weight + bias
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         normal, inverse, weight = ctx.saved_tensors
         grad = grads[0] * weight
-        out = (grad - row_mean(grad) - normal * row_mean(grad * normal)) * inverse
-        return out, None, None, None
+        out = (grad - ctx.mean(grad) - normal * ctx.mean(grad * normal)) * inverse
+        return out, None, None, None, None
 
 
 class ScaledSiLU(torch.autograd.Function):
@@ -114,32 +131,34 @@ def gelu_derivative(x: Tensor) -> Tensor:
 
 
 class GELU(torch.autograd.Function):
-    """Exact (erf) GELU."""
+    """Exact (erf) GELU, and how its derivative is written."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, derivative: Elementwise) -> Tensor:
         ctx.save_for_backward(x)
+        ctx.derivative = derivative
         return functional.gelu(x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
-        return (grads[0] * gelu_derivative(x),)
+        return grads[0] * ctx.derivative(x), None
 
 
 class GEGLU(torch.autograd.Function):
-    """value·GELU(gate) (Shazeer 2020), with the exact GELU."""
+    """value·GELU(gate) (Shazeer 2020), with the exact GELU; how its derivative is written."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor, gate: Tensor) -> Tensor:
+    def forward(ctx: Any, value: Tensor, gate: Tensor, derivative: Elementwise) -> Tensor:
         ctx.save_for_backward(value, gate)
+        ctx.derivative = derivative
         return value * functional.gelu(gate)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         value, gate = ctx.saved_tensors
         (grad,) = grads
-        return grad * functional.gelu(gate), grad * value * gelu_derivative(gate)
+        return grad * functional.gelu(gate), grad * value * ctx.derivative(gate), None
 
 
 def _attention_blocks(heads: int, rows: int, columns: int) -> list[list[tuple[slice, slice]]]:
@@ -238,3 +257,6 @@ def upsampled_kernel(weight: Tensor) -> Tensor:
         for dx in (0, 1):
             kernel[:, :, dy : dy + 3, dx : dx + 3] += flipped
     return kernel
+
+
+XNNPACK = Forms(row_mean, gelu_derivative, attend)

@@ -1,8 +1,8 @@
-"""Clean-up passes over a traced graph of ATen operations, in the order `clean_up` runs them."""
+"""Clean-up passes over a traced graph of ATen operations; at the end, which of them a target wants, in order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -30,17 +30,13 @@ VIEWS = {
 ARITHMETIC = {aten.mul.Tensor, aten.add.Tensor, aten.sub.Tensor, aten.div.Tensor}
 
 
-def clean_up(module: GraphModule) -> GraphModule:
+Pass = Callable[[GraphModule], None]
+"""Changes a graph in place."""
+
+
+def clean_up(module: GraphModule, passes: Sequence[Pass]) -> GraphModule:
     """A module of the cleaned graph and the constants it reads."""
-    for one_pass in (
-        name_constants,
-        drop_aliases,
-        fold_constants,
-        products_to_linear,
-        views_to_reshapes,
-        float_scalars,
-        separate_constants,
-    ):
+    for one_pass in passes:
         one_pass(module)
         module.graph.eliminate_dead_code()
     used = {str(node.target): constant_of(module, node) for node in module.graph.nodes if is_constant(node)}
@@ -146,6 +142,34 @@ def fold_constants(module: GraphModule) -> None:
         replace(node, done[key])
 
 
+def transposed_weights_to_linear(module: GraphModule) -> None:
+    """mm and addmm by a transposed constant become `linear` by the constant itself.
+
+    The product of the backward pass has it as it is (transposed twice): one constant serves both.
+    """
+    graph = module.graph
+    for node in calls(module):
+        if node.target not in (aten.mm.default, aten.addmm.default):
+            continue
+        bias, left, right = (None, *node.args) if node.target == aten.mm.default else node.args
+        weight, transposed = _untransposed(right)
+        if not is_constant(weight):
+            continue
+        with graph.inserting_before(node):
+            if transposed:
+                replace(node, call(graph, aten.linear.default, left, weight, bias))
+            elif bias is None:
+                replace(node, call(graph, aten.mm.default, left, weight))
+
+
+def _untransposed(node: Node) -> tuple[Node, bool]:
+    """What a matrix came from by any number of transpositions, and whether it is its transpose."""
+    transposed = False
+    while node.op == "call_function" and node.target == aten.permute.default and node.args[1] == [1, 0]:
+        node, transposed = node.args[0], not transposed  # type: ignore[assignment]
+    return node, transposed
+
+
 def products_to_linear(module: GraphModule) -> None:
     """mm and addmm by a constant become `linear`, other products `bmm`: the forms XNNPACK has."""
     graph = module.graph
@@ -221,3 +245,22 @@ def separate_constants(module: GraphModule) -> None:
         for user in list(node.users)[1:]:
             with module.graph.inserting_before(user):
                 user.replace_input_with(node, new_constant(module, tensor.clone()))
+
+
+XNNPACK_PASSES: tuple[Pass, ...] = (
+    name_constants,
+    drop_aliases,
+    fold_constants,
+    products_to_linear,
+    views_to_reshapes,
+    float_scalars,
+    separate_constants,
+)
+COREML_PASSES: tuple[Pass, ...] = (
+    name_constants,
+    drop_aliases,
+    transposed_weights_to_linear,
+    fold_constants,
+    views_to_reshapes,
+    float_scalars,
+)

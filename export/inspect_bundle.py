@@ -17,7 +17,8 @@ def describe(manifest: mf.Manifest) -> str:
     image, text, batch = manifest.image, manifest.text, manifest.batch
     betas = manifest.noise.betas
     lines = [
-        f"model       {manifest.model.name}  weights {manifest.model.weights_sha256[:16]}…  ({manifest.backend})",
+        f"model       {manifest.model.name}  weights {manifest.model.weights_sha256[:16]}…  ({manifest.backend}, "
+        f"trained in {manifest.train_precision})",
         f"image       {image.size} px, latents {image.latent_channels}×{image.latent_size}×{image.latent_size}, "
         f"scaling {image.scaling_factor}",
         f"text        {text.max_length} tokens of {text.vocab_size}, width {text.hidden_size}, "
@@ -36,7 +37,7 @@ def describe(manifest: mf.Manifest) -> str:
     lines.append(f"{'method':26} {'stages':>6} {'inputs':>6} {'outputs':>7} {'MB':>8}")
     for name, method in manifest.methods.items():
         programs = [p for stage in method.stages for p in (stage.forward, stage.backward) if p is not None]
-        size = sum(manifest.files[path].size for path in {program.program for program in programs})
+        size = sum(manifest.files[name].size for name in _files_of(manifest, programs))
         first, last = programs[0], programs[-1]
         lines.append(
             f"{name:26} {len(method.stages):6} {len(first.inputs):6} {len(last.outputs):7} {size / 2**20:8.2f}"
@@ -44,6 +45,10 @@ def describe(manifest: mf.Manifest) -> str:
     total = sum(entry.size for entry in manifest.files.values())
     lines += ["", f"{len(manifest.files)} files, {total / 2**20:.2f} MB"]
     return "\n".join(lines)
+
+
+def _files_of(manifest: mf.Manifest, programs: list[mf.Program]) -> set[str]:
+    return {name for program in programs for name in mf.program_files(manifest, program.program)}
 
 
 def _product(shape: list[int]) -> int:

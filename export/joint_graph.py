@@ -1,7 +1,7 @@
 """Traces a function, with whatever `torch.autograd.grad` it calls, into one flat graph of plain inference operations.
 
 `make_fx` records the backward pass like any other code; the decompositions and passes below bring the result into the
-operations XNNPACK takes, so that few delegates are left.
+operations the target takes: XNNPACK's, so that few delegates are left, or Core ML's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch._decomp import core_aten_decompositions
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from export.graph_passes import check_outputs, clean_up
+from export.graph_passes import XNNPACK_PASSES, Pass, check_outputs, clean_up
 
 aten = torch.ops.aten
 
@@ -55,8 +55,12 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
     return table
 
 
-def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModule:
-    """`function(*inputs)` as a cleaned graph. Its outputs are contiguous; one that is an input is a ValueError."""
+def trace(
+    function: Callable[..., Any], inputs: Sequence[Tensor], passes: Sequence[Pass] = XNNPACK_PASSES
+) -> GraphModule:
+    """`function(*inputs)` as a graph cleaned by `passes`. Its outputs are contiguous; one that is an input is a
+    ValueError.
+    """
 
     def separate(*args: Tensor) -> tuple[Tensor, ...]:
         out = function(*args)
@@ -70,7 +74,7 @@ def trace(function: Callable[..., Any], inputs: Sequence[Tensor]) -> GraphModule
             tracing_mode="fake",
             _allow_non_fake_inputs=True,
         )(*inputs)
-    cleaned = clean_up(traced)
+    cleaned = clean_up(traced, passes)
     check_outputs(cleaned)
     return cleaned
 

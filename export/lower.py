@@ -9,7 +9,6 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -25,7 +24,10 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.traceback import NodeSource
 
-BACKEND = "executorch-xnnpack"
+from export.target import Lowered
+
+FUNCTION = "forward"
+"""What `lower` calls the one function of a program, as `to_edge_transform_and_lower` does."""
 
 
 SKIPPED_PASSES = {
@@ -53,15 +55,6 @@ def _no_ancestry(self: NodeSource, *_: object, **__: object) -> None:
     """In place of NodeSource(): the record of what a node came of is copied whole at every pass, and unused here."""
     self.pass_name, self.action, self.node_info, self.from_node = "", [], None, []
     self._action_string = self._dict = None
-
-
-@dataclass(frozen=True)
-class Lowered:
-    """What a program is made of: delegates, and the operations left to ExecuTorch's own kernels."""
-
-    delegates: int
-    left_over: dict[str, int]
-    bytes: int
 
 
 @contextlib.contextmanager
@@ -98,7 +91,7 @@ def _shapes_only(module: GraphModule) -> None:
 
 
 def lower(graph: GraphModule, inputs: Sequence[Tensor], path: Path) -> Lowered:
-    """Write the program of `graph`, one method "forward", to `path`.
+    """Write the program of `graph`, one function `FUNCTION`, to `path`.
 
     Inputs and outputs are the caller's memory, so nothing is copied and a caller may keep an output.
     """
@@ -123,4 +116,4 @@ def lower(graph: GraphModule, inputs: Sequence[Tensor], path: Path) -> Lowered:
     names = Counter(re.sub(r"^<EdgeOpOverload: (.*?)>.*$", r"\1", target, flags=re.S) for target in targets)
     delegates = names.pop("executorch_call_delegate", 0)
     names.pop("<built-in function getitem>", None)
-    return Lowered(delegates, dict(names), path.stat().st_size)
+    return Lowered(path.stat().st_size, {"delegates": delegates}, dict(names))

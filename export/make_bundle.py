@@ -1,167 +1,56 @@
 """Export a Stable-Diffusion-1.x-shaped pipeline folder to a bundle a phone can run (docs/bundle.md).
 
     python -m export.make_bundle --model models/default/student --output out/bundle
+    python -m export.make_bundle --target coreml --output out/bundle-coreml
 
 The bundle is written beside the output and renamed when it is whole, and only after every program was run and compared
-with the pipeline it came from (out/export/report.json).
+with the pipeline it came from (out/export/report.json; Core ML programs are run by export/coreml/interpreter.py).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-
-from export.lower import BACKEND, Lowered
-from export.methods import Options, adapter_specs
-from export.parity import Parity, ParityError, check_all, flat_figures, table
-from export.pipeline import Pipeline, load_pipeline
-from export.programs import (
-    Program,
-    add_tensors,
-    compare_staged,
-    make_programs,
-    manifest_methods,
-    program_methods,
+from export.bundle_files import TOKEN_EMBEDDINGS, TOKENIZER_FILES, write_adapters, write_prior, write_tokenizer
+from export.coreml.settings import (
+    ATTENTION_FORMS,
+    IOS_VERSIONS,
+    PRECISIONS,
+    WEIGHTS,
+    CoremlSettings,
 )
+from export.methods import Options, adapter_specs, all_methods
+from export.parity import ParityError, check_all
+from export.pipeline import Pipeline, load_pipeline
+from export.programs import add_tensors, compare_all, make_programs, manifest_methods, program_methods
+from export.reference import Reference
+from export.report import Built, text_report, write_report
+from export.target import Target
 from models import manifest as mf
-from models.adapter import base_weights, initial_tensors
 from models.kv_boundary import UnsupportedModelError, cross_attention_layers
 from models.manifest import BundleError
-from models.strict_json import StrictJsonError, decode
 
 DEFAULT_MODEL = Path("models/default/student")
 DEFAULT_PRIOR = Path("models/default/prior_pack.safetensors")
-DEFAULT_OUTPUT = Path("out/bundle")
-DEFAULT_REPORT = Path("out/export/report.json")
-PRIOR_FILE = "prior/prior.safetensors"
-TOKENIZER_FILES = {"vocab": "tokenizer/vocab.json", "merges": "tokenizer/merges.txt"}
-TOKEN_EMBEDDINGS = "tokenizer/token_embeddings.safetensors"
+DEFAULT_OUTPUT = {"executorch": Path("out/bundle"), "coreml": Path("out/bundle-coreml")}
+DEFAULT_REPORT = {"executorch": Path("out/export/report.json"), "coreml": Path("out/export-coreml/report.json")}
 
 
-def write_tokenizer(pipeline: Pipeline, folder: Path) -> None:
-    """CLIPTokenizer's two files, read from tokenizer.json where the pipeline has only that."""
-    source = pipeline.folder / "tokenizer"
-    (folder / "tokenizer").mkdir()
-    vocab, merges = source / "vocab.json", source / "merges.txt"
-    if vocab.exists() and merges.exists():
-        shutil.copyfile(vocab, folder / TOKENIZER_FILES["vocab"])
-        shutil.copyfile(merges, folder / TOKENIZER_FILES["merges"])
-    else:
-        model = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))["model"]
-        text = json.dumps(model["vocab"], ensure_ascii=False)
-        (folder / TOKENIZER_FILES["vocab"]).write_text(text, encoding="utf-8")
-        pairs = [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]]
-        lines = "\n".join(["#version: 0.2", *pairs]) + "\n"
-        (folder / TOKENIZER_FILES["merges"]).write_text(lines, encoding="utf-8")
-    table = pipeline.text_encoder.embeddings.token_embedding.weight.detach()
-    save_file({"token_embeddings": table.contiguous()}, str(folder / TOKEN_EMBEDDINGS))
-
-
-def write_adapters(pipeline: Pipeline, options: Options, folder: Path) -> dict[str, mf.Adapter]:
-    (folder / "adapters").mkdir()
-    base = base_weights(pipeline.unet)
-    adapters = {}
-    for spec in adapter_specs(pipeline, options):
-        initial = f"adapters/{spec.kind}.safetensors"
-        save_file(initial_tensors(spec, base), str(folder / initial))
-        adapters[spec.kind] = mf.Adapter(
-            f"project_kv.{spec.kind}",
-            f"project_kv_vjp.{spec.kind}",
-            spec.rank,
-            initial,
-            [mf.AdapterTensor(name, list(shape)) for name, shape in spec.tensor_shapes().items()],
-        )
-    return adapters
-
-
-def write_prior(pipeline: Pipeline, pack: Path | None, folder: Path) -> mf.Prior:
-    """The prior pack as float32, or a pack of no latents and no classes."""
-    (folder / "prior").mkdir()
-    channels, size = pipeline.vae.config.latent_channels, pipeline.latent_size
-    latents, classes, source = torch.zeros((0, channels, size, size)), {}, ""
-    if pack is not None:
-        try:
-            with safe_open(str(pack), "pt") as file:
-                metadata = file.metadata() or {}
-                latents = file.get_tensor("latents").float()
-        except (SafetensorError, OSError) as error:
-            raise BundleError(f"prior pack {pack}: {error}") from error
-        try:
-            classes = decode(dict[str, mf.PriorClass], json.loads(metadata.get("classes", "{}")))
-        except (StrictJsonError, json.JSONDecodeError) as error:
-            raise BundleError(f"prior pack {pack}: classes: {error}") from error
-        source = metadata.get("source", "")
-        if tuple(latents.shape[1:]) != (channels, size, size):
-            raise BundleError(f"prior pack {pack}: latents {list(latents.shape)} do not fit this model")
-        for name, entry in classes.items():
-            if any(not 0 <= row < len(latents) for row in entry.latents):
-                raise BundleError(f"prior pack {pack}: class {name!r} names a row it does not have")
-    save_file({"latents": latents.contiguous()}, str(folder / PRIOR_FILE))
-    return mf.Prior(PRIOR_FILE, source, classes)
-
-
-@dataclass(frozen=True)
-class Built:
-    """The programs by name, and how exact each method is."""
-
-    programs: dict[str, Program]
-    parities: list[Parity]
-
-
-def lowered_methods(built: Built) -> dict[str, list[Lowered]]:
-    """What each method's programs are made of; several where it is in stages."""
-    groups: dict[str, list[Lowered]] = {}
-    for name, program in built.programs.items():
-        groups.setdefault(name.partition("/")[0], []).append(program.lowered)
-    return groups
-
-
-def text_report(built: Built) -> str:
-    """What the programs are made of and how exact they are, a line a method."""
-    lines = []
-    for name, group in lowered_methods(built).items():
-        left_over: Counter[str] = sum((Counter(one.left_over) for one in group), Counter())
-        lines.append(
-            f"{name:24} {sum(one.bytes for one in group) / 2**20:7.2f} MB  "
-            + (f"{len(group)} programs, " if len(group) > 1 else "")
-            + f"{sum(one.delegates for one in group)} delegates"
-            + (f", left over: {dict(left_over)}" if left_over else "")
-        )
-    return "\n".join([*lines, "", table(built.parities)])
-
-
-def write_report(built: Built, path: Path, seconds: float) -> None:
-    """Flat keys (docs/export.md), and the tables beside them as `.md`."""
-    figures = flat_figures(built.parities)
-    for name, group in lowered_methods(built).items():
-        figures[f"{name}_megabytes"] = round(sum(one.bytes for one in group) / 2**20, 3)
-        figures[f"{name}_programs"] = len(group)
-        figures[f"{name}_delegates"] = sum(one.delegates for one in group)
-        figures[f"{name}_operations_left_over"] = sum(sum(one.left_over.values()) for one in group)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"seconds": round(seconds, 1), **figures}, indent=1) + "\n")
-    path.with_suffix(".md").write_text(f"```\n{text_report(built)}\n```\n")
-
-
-def build(pipeline: Pipeline, options: Options, name: str, prior_pack: Path | None, folder: Path, jobs: int) -> Built:
+def build(
+    pipeline: Pipeline, options: Options, target: Target, name: str, prior_pack: Path | None, folder: Path, jobs: int
+) -> Built:
     """Write the whole bundle into the empty `folder`, every method compared with the stock modules."""
     names = [method.name for method in program_methods(pipeline, options)]
-    programs = make_programs(pipeline.folder, options, names, folder, jobs)
-    methods = manifest_methods(programs)
-    alone = {name: program.parity for name, program in programs.items() if program.parity is not None}
-    parities = alone | compare_staged(pipeline, options, methods, folder)
+    programs = make_programs(pipeline.folder, options, target, names, folder, jobs)
+    placed = target.put_together({name: made.program for name, made in programs.items()}, folder)
+    methods = manifest_methods(placed)
+    parities = compare_all(pipeline, options, methods, folder, target)
     tensors: dict[str, mf.TensorSpec] = {}
     for program in programs.values():
         add_tensors(tensors, program.tensors)
@@ -176,7 +65,8 @@ def build(pipeline: Pipeline, options: Options, name: str, prior_pack: Path | No
     )
     manifest = mf.Manifest(
         model=mf.Model(name, pipeline.weights_sha256()),
-        backend=BACKEND,
+        backend=target.backend,
+        train_precision=target.train_precision,
         image=image,
         text=mf.Text(
             pipeline.max_length,
@@ -202,7 +92,16 @@ def build(pipeline: Pipeline, options: Options, name: str, prior_pack: Path | No
     for path in mf.files_in(folder).values():
         path.chmod(0o644)
     mf.write(folder, manifest)
-    return Built(programs, list(parities.values()))
+    size = sum(entry.size for entry in manifest.files.values())
+    return Built({name: made.lowered for name, made in programs.items()}, parities, size)
+
+
+def write_test_vectors(pipeline: Pipeline, options: Options, target: Target, folder: Path) -> None:
+    """What `export.coreml_check` compares with on a Mac."""
+    from export.coreml.vectors import write_vectors
+
+    reference = Reference(pipeline, adapter_specs(pipeline, options), options.max_modifier_tokens)
+    write_vectors(all_methods(pipeline, options), reference, target.bounds, folder)
 
 
 def install(staging: Path, output: Path) -> None:
@@ -230,8 +129,11 @@ def objection(output: Path, force: bool) -> str | None:
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", choices=("executorch", "coreml"), default="executorch", help="the phone's runtime")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="pipeline folder (diffusers' layout)")
-    parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT, help="the bundle's folder")
+    parser.add_argument(
+        "--output", type=Path, help="the bundle's folder (default: out/bundle, for Core ML out/bundle-coreml)"
+    )
     parser.add_argument("--name", default="likeness-default", help="the model's name in the manifest")
     parser.add_argument("--train-batch", type=int, default=4)
     parser.add_argument("--denoise-batch", type=int, default=2)
@@ -247,9 +149,49 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--jobs", type=int, default=min(2, os.cpu_count() or 1), help="methods at a time, each a process of its own"
     )
-    parser.add_argument("--report", type=Path, default=DEFAULT_REPORT, help="parity and program figures, JSON")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        help="parity and program figures, JSON (default: out/export/report.json, for Core ML out/export-coreml/…)",
+    )
     parser.add_argument("--force", action="store_true", help="replace an existing output")
-    return parser.parse_args(arguments)
+    add_coreml_arguments(parser.add_argument_group("Core ML (--target coreml)"))
+    args = parser.parse_args(arguments)
+    args.output = args.output or DEFAULT_OUTPUT[args.target]
+    args.report = args.report or DEFAULT_REPORT[args.target]
+    return args
+
+
+def add_coreml_arguments(group: argparse._ArgumentGroup) -> None:
+    default = CoremlSettings()
+    group.add_argument(
+        "--ios",
+        type=int,
+        choices=IOS_VERSIONS,
+        default=default.ios,
+        help="the oldest iOS it is for; from 18 on, methods of the same weights share them in one package",
+    )
+    group.add_argument(
+        "--attention",
+        choices=ATTENTION_FORMS,
+        default=default.attention,
+        help="split_einsum: head by head in convolutions' layout, for the Neural Engine; original: for the GPU",
+    )
+    group.add_argument("--weights", choices=WEIGHTS, default=default.weights, help="how weights are stored")
+    group.add_argument(
+        "--train-precision", choices=PRECISIONS, default=default.train_precision, help="in which train_step computes"
+    )
+
+
+def target_of(args: argparse.Namespace) -> Target:
+    # Imported here: each brings a library of seconds with it, and only one is needed.
+    if args.target == "coreml":
+        from export.coreml.target import CoremlTarget
+
+        return CoremlTarget(CoremlSettings(args.ios, args.attention, args.weights, args.train_precision))
+    from export.executorch_target import ExecutorchTarget
+
+    return ExecutorchTarget()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -261,21 +203,25 @@ def main(arguments: list[str] | None = None) -> int:
     if problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1
+    target = target_of(args)
     options = Options(
         mf.Batch(args.text_batch, args.train_batch, args.denoise_batch, 1),
         args.max_modifier_tokens,
         args.lora_rank,
         args.staged,
+        target.forms,
     )
     args.output.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{args.output.name}.", dir=args.output.parent))
     begun = time.monotonic()
     try:
         pipeline = load_pipeline(args.model)
-        built = build(pipeline, options, args.name, prior_pack, staging, args.jobs)
+        built = build(pipeline, options, target, args.name, prior_pack, staging, args.jobs)
         print(text_report(built))
         write_report(built, args.report, time.monotonic() - begun)
-        check_all(built.parities)
+        check_all(built.parities, target.bounds)
+        if args.target == "coreml":
+            write_test_vectors(pipeline, options, target, args.report.parent / "vectors")
         install(staging, args.output)
     except (BundleError, UnsupportedModelError, ParityError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

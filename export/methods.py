@@ -35,12 +35,13 @@ class Method:
 
 @dataclass(frozen=True)
 class Options:
-    """What the caller chooses; `staged`: denoise and train_step are cut into stages."""
+    """What the caller chooses. `staged`: denoise and train_step are cut in stages; `forms`: how layers are written."""
 
     batch: Batch
     max_modifier_tokens: int
     lora_rank: int
     staged: bool = False
+    forms: ops.Forms = ops.XNNPACK
 
 
 def keys_values_names(count: int, batch: str, prefix: str = "") -> list[str]:
@@ -53,7 +54,7 @@ def random_tensors(seed: int, shapes: Sequence[Sequence[int]]) -> list[Tensor]:
 
 
 def image_methods(pipeline: Pipeline, options: Options) -> Iterator[Method]:
-    vae = _exportable_autoencoder(pipeline.vae)
+    vae = _exportable_autoencoder(pipeline.vae, options.forms)
     b, size = options.batch.image, pipeline.image_size
     latents = (b, pipeline.vae.config.latent_channels, pipeline.latent_size, pipeline.latent_size)
 
@@ -81,16 +82,16 @@ def image_methods(pipeline: Pipeline, options: Options) -> Iterator[Method]:
     )
 
 
-def _exportable_autoencoder(vae: AutoencoderKL) -> AutoencoderKL:
+def _exportable_autoencoder(vae: AutoencoderKL, forms: ops.Forms) -> AutoencoderKL:
     from copy import deepcopy
 
     copied = deepcopy(vae, {id(x): x for x in (*vae.parameters(), *vae.buffers())})
-    copied.set_attn_processor(AttentionProcessor(ops.attend))
-    return make_exportable(copied)  # type: ignore[return-value]
+    copied.set_attn_processor(AttentionProcessor(forms.attend))
+    return make_exportable(copied, forms)  # type: ignore[return-value]
 
 
 def text_methods(pipeline: Pipeline, options: Options) -> Iterator[Method]:
-    model = make_exportable(TextBoundary(pipeline.text_encoder, ops.attend))
+    model = make_exportable(TextBoundary(pipeline.text_encoder, options.forms.attend), options.forms)
     b, m = options.batch.text, options.max_modifier_tokens
     config = pipeline.text_encoder.config
     n, d, vocab = pipeline.max_length, config.hidden_size, config.vocab_size
@@ -174,7 +175,7 @@ def squared_error(output: Tensor, target: Tensor, weight: Tensor) -> tuple[Tenso
 
 def unet_methods(pipeline: Pipeline, options: Options) -> Iterator[Method]:
     layers = cross_attention_layers(pipeline.unet)
-    unet = make_exportable(KVBoundaryUNet(pipeline.unet, ops.attend))
+    unet = make_exportable(KVBoundaryUNet(pipeline.unet, options.forms.attend), options.forms)
     n, size = pipeline.max_length, pipeline.latent_size
     channels, count = pipeline.unet.config.in_channels, len(layers)
     steps = len(pipeline.betas)

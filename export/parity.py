@@ -1,23 +1,20 @@
-"""Runs every program of a bundle and compares it with the stock PyTorch modules (`export.reference`)."""
+"""Compares what a bundle's methods give with the stock PyTorch modules (`export.reference`)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from executorch.runtime import Runtime, Verification
 from torch import Tensor
 
 from export.methods import Method
 from export.reference import Reference
+from export.target import Bounds, Run
 
 SEEDS = (11, 12, 13)
-MAX_RELATIVE_ERROR = 1e-3
-"""Largest difference over the largest value. float32 sums in another order give 1e-6 to 1e-4 over so many layers."""
-MIN_COSINE = 0.9999
-MIN_PSNR = 60.0
+LOSS_SCALE = 1024.0
+"""What a float16 training step's weights are multiplied by, as the core does at first (`loss_scale.h`)."""
 
 
 class ParityError(ValueError):
@@ -26,7 +23,7 @@ class ParityError(ValueError):
 
 @dataclass(frozen=True)
 class Parity:
-    """The worst of all outputs and inputs of one method."""
+    """The worst of all outputs and inputs of one method. `relative_error`: largest difference over largest value."""
 
     method: str
     relative_error: float
@@ -34,8 +31,10 @@ class Parity:
     psnr: float
     output: str
 
-    def failed(self) -> bool:
-        return not (self.relative_error <= MAX_RELATIVE_ERROR and self.cosine >= MIN_COSINE and self.psnr >= MIN_PSNR)
+    def within(self, bounds: Bounds) -> bool:
+        return (
+            self.relative_error <= bounds.relative_error and self.cosine >= bounds.cosine and self.psnr >= bounds.psnr
+        )
 
 
 def relative_error(actual: Tensor, expected: Tensor) -> float:
@@ -57,50 +56,50 @@ def psnr(actual: Tensor, expected: Tensor) -> float:
     return 300.0 if error == 0 else 10 * math.log10(peak * peak / error)
 
 
-class Program:
-    """One `.pte`, loaded; `run(inputs)` → copies of its outputs."""
+def loss_scaled(run: Run) -> Run:
+    """A training step's run with its loss, and so its gradients, scaled on the way; its last input is `weight`."""
 
-    def __init__(self, path: Path) -> None:
-        program = Runtime.get().load_program(path, verification=Verification.Minimal)
-        method = program.load_method("forward")
-        if method is None:
-            raise ParityError(f"{path.name} has no method forward")
-        self._program, self._method = program, method
+    def scaled(inputs: Sequence[Tensor]) -> list[Tensor]:
+        *others, weight = inputs
+        return [output / LOSS_SCALE for output in run([*others, weight * LOSS_SCALE])]
 
-    def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
-        return [x.clone() for x in self._method.execute(list(inputs))]
-
-
-Run = Callable[[Sequence[Tensor]], list[Tensor]]
+    return scaled
 
 
 def compare(method: Method, run: Run, reference: Reference, seeds: Sequence[int] = SEEDS) -> Parity:
     """The worst figures over `seeds` of `run`, which makes `method`'s outputs of its inputs."""
-    worst = Parity(method.name, 0.0, 1.0, 300.0, "")
-    for seed in seeds:
-        inputs = method.example(seed)
-        expected = reference.run(method.name, inputs)
-        actual = run(inputs)
-        if len(actual) != len(expected):
-            raise ParityError(f"{method.name} gives {len(actual)} outputs, not {len(expected)}")
-        for name, a, e in zip(method.outputs, actual, expected, strict=True):
-            if a.shape != e.shape:
-                raise ParityError(f"{method.name}: {name} is {list(a.shape)}, not {list(e.shape)}")
-            error = relative_error(a, e)
-            error = math.inf if math.isnan(error) else error
-            worst = Parity(
-                method.name,
-                max(worst.relative_error, error),
-                min(worst.cosine, cosine(a, e)) if math.isfinite(error) else -1.0,
-                min(worst.psnr, psnr(a, e)) if math.isfinite(error) else -math.inf,
-                name if error > worst.relative_error else worst.output,
-            )
-    return worst
+    examples = (method.example(seed) for seed in seeds)
+    return worst(
+        figures(method.name, method.outputs, run(inputs), reference.run(method.name, inputs)) for inputs in examples
+    )
 
 
-def check_all(results: Sequence[Parity]) -> None:
-    """Raise ParityError that names every method beyond the bounds."""
-    failed = [result for result in results if result.failed()]
+def figures(method: str, names: Sequence[str], actual: Sequence[Tensor], expected: Sequence[Tensor]) -> Parity:
+    """The worst of the outputs `names` of `method`. Raises ParityError where their number or a shape differs."""
+    if len(actual) != len(expected):
+        raise ParityError(f"{method} gives {len(actual)} outputs, not {len(expected)}")
+    return worst(_figures(method, *output) for output in zip(names, actual, expected, strict=True))
+
+
+def _figures(method: str, name: str, actual: Tensor, expected: Tensor) -> Parity:
+    if actual.shape != expected.shape:
+        raise ParityError(f"{method}: {name} is {list(actual.shape)}, not {list(expected.shape)}")
+    error = relative_error(actual, expected)
+    if not math.isfinite(error):
+        return Parity(method, math.inf, -1.0, -math.inf, name)
+    return Parity(method, error, cosine(actual, expected), psnr(actual, expected), name)
+
+
+def worst(parities: Iterable[Parity]) -> Parity:
+    """Of one method: the worst of each figure, and the output whose relative error is largest."""
+    several = list(parities)
+    largest = max(several, key=lambda one: one.relative_error)
+    return replace(largest, cosine=min(one.cosine for one in several), psnr=min(one.psnr for one in several))
+
+
+def check_all(results: Sequence[Parity], bounds: Callable[[str], Bounds]) -> None:
+    """Raise ParityError that names every method beyond its bounds."""
+    failed = [result for result in results if not result.within(bounds(result.method))]
     if failed:
         lines = [
             f"{r.method}: {r.output}: relative error {r.relative_error:.2g}, cosine {r.cosine:.6f}, {r.psnr:.1f} dB"
@@ -121,17 +120,17 @@ def flat_figures(results: Sequence[Parity]) -> dict[str, float]:
     """`<method>_relative_error`, `_cosine` and `_psnr_db` of each, and the worst relative error of all forward methods
     and of all that give gradients.
     """
-    figures: dict[str, float] = {}
+    flat: dict[str, float] = {}
     for r in results:
-        figures |= {
+        flat |= {
             f"{r.method}_relative_error": r.relative_error,
             f"{r.method}_cosine": r.cosine,
             f"{r.method}_psnr_db": r.psnr,
         }
     for name, gradients in (("forward", False), ("gradient", True)):
         errors = [r.relative_error for r in results if gives_gradients(r.method) == gradients]
-        figures[f"worst_{name}_relative_error"] = max(errors, default=0.0)
-    return figures
+        flat[f"worst_{name}_relative_error"] = max(errors, default=0.0)
+    return flat
 
 
 def gives_gradients(method: str) -> bool:

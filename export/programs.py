@@ -1,4 +1,4 @@
-"""Makes every method's program and compares it with the modules it came from, several methods at a time.
+"""Makes every method's program, several at a time, and compares each method with the modules it came from.
 
 Lowering is Python walking graphs, one core whatever the machine: processes are what makes it faster.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -20,28 +20,23 @@ from torch import Tensor
 from tqdm import tqdm
 
 from export.joint_graph import trace
-from export.lower import Lowered, lower
 from export.methods import Method, Options, adapter_specs, all_methods
-from export.parity import Parity, Run, compare
-from export.parity import Program as LoadedProgram
+from export.parity import Parity, compare, loss_scaled
 from export.pipeline import Pipeline, load_pipeline
 from export.reference import Reference
 from export.run_stages import run_stages
 from export.stage_methods import in_stages, stage_methods
+from export.target import Lowered, Run, Target
 from models import manifest as mf
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program as the manifest lists it, the tensors it takes and gives, what it is made of and how exact it is.
-
-    A stage's program has no `parity`: its whole method is compared, stage after stage (`compare_staged`).
-    """
+    """A program as the manifest lists it, the tensors it takes and gives, and what it is made of."""
 
     program: mf.Program
     tensors: dict[str, mf.TensorSpec]
     lowered: Lowered
-    parity: Parity | None
 
 
 def program_methods(pipeline: Pipeline, options: Options) -> Iterator[Method]:
@@ -57,53 +52,58 @@ def tensor_spec(tensor: Tensor) -> mf.TensorSpec:
     return mf.TensorSpec(list(tensor.shape), str(tensor.dtype).removeprefix("torch."))
 
 
-def make_program(method: Method, reference: Reference, folder: Path) -> Program:
-    """Trace, lower, write and compare `method`; its file is `folder`/methods/<name>.pte."""
+def make_program(method: Method, target: Target, folder: Path) -> Program:
+    """Trace `method` and write its program under the bundle's `folder`."""
     example = method.example(0)
-    graph = trace(method.function, example)
-    path = f"methods/{method.name}.pte"
-    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    lowered = lower(graph, example, folder / path)
-    with torch.no_grad():
-        outputs = graph(*example)
-    named = [*zip(method.inputs, example, strict=True), *zip(method.outputs, outputs, strict=True)]
+    graph = trace(method.function, example, target.passes)
+    program, lowered = target.write(graph, example, method, folder)
+    outputs = next(node for node in graph.graph.nodes if node.op == "output").args[0]
+    named = [
+        *zip(method.inputs, example, strict=True),
+        *((name, node.meta["val"]) for name, node in zip(method.outputs, outputs, strict=True)),
+    ]
     tensors: dict[str, mf.TensorSpec] = {}
-    add_tensors(tensors, {name: tensor_spec(tensor) for name, tensor in named})
-    staged = "/" in method.name
-    parity = None if staged else compare(method, LoadedProgram(folder / path).run, reference)
-    return Program(mf.Program(path, method.inputs, method.outputs), tensors, lowered, parity)
+    for name, tensor in named:
+        add_tensors(tensors, {name: tensor_spec(tensor)})
+    return Program(program, tensors, lowered)
 
 
-def manifest_methods(programs: dict[str, Program]) -> dict[str, mf.Method]:
+def manifest_methods(programs: dict[str, mf.Program]) -> dict[str, mf.Method]:
     """The manifest's `methods`, of the programs by the names `program_methods` gives them."""
     methods = {}
-    for name, made in programs.items():
+    for name, program in programs.items():
         method, in_stage, _ = name.partition("/")
         if in_stage:
-            methods[method] = in_stages(method, {key: one.program for key, one in programs.items()})
+            methods[method] = in_stages(method, programs)
         elif name == "train_step":
-            methods[name] = mf.Method([mf.Stage(name, None, made.program)])
+            methods[name] = mf.Method([mf.Stage(name, None, program)])
         else:
-            methods[name] = mf.Method([mf.Stage(name, made.program, None)])
+            methods[name] = mf.Method([mf.Stage(name, program, None)])
     return methods
 
 
-def compare_staged(
-    pipeline: Pipeline, options: Options, methods: dict[str, mf.Method], folder: Path
-) -> dict[str, Parity]:
-    """How exact the staged methods are as a whole, run stage after stage as the core does; empty where none is."""
-    if not options.staged:
-        return {}
+def compare_all(
+    pipeline: Pipeline, options: Options, methods: dict[str, mf.Method], folder: Path, target: Target
+) -> list[Parity]:
+    """How exact every method of the bundle in `folder` is, run stage after stage as the core does."""
     reference = Reference(pipeline, adapter_specs(pipeline, options), options.max_modifier_tokens)
+    results = []
+    for method in tqdm([*all_methods(pipeline, options)], desc="comparing", unit="method", disable=None):
+        run = _runner(methods[method.name], method, partial(target.load, folder))
+        if method.name == "train_step" and target.train_precision == "float16":
+            run = loss_scaled(run)
+        results.append(compare(method, run, reference))
+    return results
 
-    def load(program: mf.Program) -> Run:
-        return LoadedProgram(folder / program.program).run
 
-    return {
-        method.name: compare(method, partial(run_stages, methods[method.name], method, load), reference)
-        for method in all_methods(pipeline, options)
-        if method.name in mf.STAGED_METHODS
-    }
+def _runner(whole: mf.Method, method: Method, load: Callable[[mf.Program], Run]) -> Run:
+    """A method of one stage is loaded once; one of several stage by stage, each let go before the next."""
+    if len(whole.stages) > 1:
+        return partial(run_stages, whole, method, load)
+    (stage,) = whole.stages
+    program = stage.forward or stage.backward
+    assert program is not None
+    return load(program)
 
 
 def add_tensors(known: dict[str, mf.TensorSpec], more: dict[str, mf.TensorSpec]) -> None:
@@ -114,22 +114,22 @@ def add_tensors(known: dict[str, mf.TensorSpec], more: dict[str, mf.TensorSpec])
 
 
 class _Worker:
-    """A process of the pool: its own copy of the methods and of the modules they are compared with."""
+    """A process of the pool: its own copy of the methods."""
 
     methods: dict[str, Method]
-    reference: Reference
+    target: Target
 
     @classmethod
-    def begin(cls, folder: Path, options: Options) -> None:
+    def begin(cls, folder: Path, options: Options, target: Target) -> None:
         end_with_parent()
         torch.set_num_threads(1)
         pipeline = load_pipeline(folder)
         cls.methods = {method.name: method for method in program_methods(pipeline, options)}
-        cls.reference = Reference(pipeline, adapter_specs(pipeline, options), options.max_modifier_tokens)
+        cls.target = target
 
     @classmethod
     def make(cls, name: str, folder: Path) -> Program:
-        return make_program(cls.methods[name], cls.reference, folder)
+        return make_program(cls.methods[name], cls.target, folder)
 
 
 def end_with_parent() -> None:
@@ -145,11 +145,11 @@ def end_with_parent() -> None:
 
 
 def _finished(
-    pipeline: Path, options: Options, names: list[str], folder: Path, jobs: int
+    pipeline: Path, options: Options, target: Target, names: list[str], folder: Path, jobs: int
 ) -> Iterator[tuple[str, Program]]:
     """Every method as it is finished; the last of `names`, the largest, are begun first."""
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_Worker.begin, initargs=(pipeline, options))
+    pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_Worker.begin, initargs=(pipeline, options, target))
     try:
         running = {pool.submit(_Worker.make, name, folder): name for name in reversed(names)}
         for future in as_completed(running):
@@ -162,14 +162,16 @@ def _finished(
         pool.shutdown(cancel_futures=True)
 
 
-def make_programs(pipeline: Path, options: Options, names: list[str], folder: Path, jobs: int) -> dict[str, Program]:
+def make_programs(
+    pipeline: Path, options: Options, target: Target, names: list[str], folder: Path, jobs: int
+) -> dict[str, Program]:
     """Programs `names` (see `program_methods`) of the pipeline folder, `jobs` at a time, in the order of `names`.
 
-    Raises OSError when a process was killed, and whatever `load_pipeline` and `compare` raise.
+    Raises OSError when a process was killed, and whatever `load_pipeline` and `target.write` raise.
     """
     made: dict[str, Program] = {}
     with tqdm(total=len(names), desc="exporting", unit="program", disable=None) as progress:
-        for name, program in _finished(pipeline, options, names, folder, jobs):
+        for name, program in _finished(pipeline, options, target, names, folder, jobs):
             made[name] = program
             progress.set_postfix_str(name)
             progress.update()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from export.methods import Method
-from export.parity import Run
+from export.target import Run
 from models import manifest as mf
 
 
@@ -15,12 +15,23 @@ def run_stages(
     staged: mf.Method, method: Method, load: Callable[[mf.Program], Run], inputs: Sequence[Tensor]
 ) -> list[Tensor]:
     """`method.outputs` for `inputs` in the order of `method.inputs`; gradients of one tensor are summed."""
-    order = [stage.forward for stage in staged.stages] + [stage.backward for stage in reversed(staged.stages)]
-    tensors = dict(zip(method.inputs, inputs, strict=True))
+    return run_method(staged, method.inputs, method.outputs, load, inputs)
+
+
+def run_method(
+    method: mf.Method,
+    names: Sequence[str],
+    outputs: Sequence[str],
+    load: Callable[[mf.Program], Run],
+    inputs: Sequence[Tensor],
+) -> list[Tensor]:
+    """The tensors `outputs` of the manifest's `method` for `inputs`, which are the tensors `names`."""
+    order = [stage.forward for stage in method.stages] + [stage.backward for stage in reversed(method.stages)]
+    tensors = dict(zip(names, inputs, strict=True))
     for program in order:
         if program is None:
             continue
         results = load(program)([tensors[name] for name in program.inputs])
         for name, result in zip(program.outputs, results, strict=True):
             tensors[name] = tensors[name] + result if name in tensors else result
-    return [tensors[name] for name in method.outputs]
+    return [tensors[name] for name in outputs]

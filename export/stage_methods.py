@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from export import functional_ops as ops
 from export.exportable import make_exportable
 from export.joint_graph import vjp
 from export.methods import Method, Options, random_tensors, squared_error
@@ -22,8 +21,8 @@ Shapes = dict[str, tuple[int, ...]]
 
 def stage_methods(pipeline: Pipeline, options: Options) -> Iterator[Method]:
     """A `Method` a program, named `denoise/<stage>.forward`, `train_step/<stage>.forward` or `….backward`."""
-    boundary = KVBoundaryUNet(pipeline.unet, ops.attend)
-    make_exportable(boundary)
+    boundary = KVBoundaryUNet(pipeline.unet, options.forms.attend)
+    make_exportable(boundary, options.forms)
     stages = unet_stages(boundary)
     shapes = tensor_shapes(pipeline, stages, options.batch.denoise)
     for stage in stages:

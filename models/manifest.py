@@ -16,8 +16,11 @@ from typing import Any
 from models.strict_json import StrictJsonError, decode, encode
 
 FORMAT = "likeness-bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FILE_NAME = "manifest.json"
+PACKAGE_SUFFIX = ".mlpackage"
+BACKENDS = ("executorch-xnnpack", "coreml")
+TRAIN_PRECISIONS = ("float32", "float16")
 DTYPES = ("float32", "int64")
 PREDICTION_TYPES = ("epsilon", "v_prediction")
 PLAIN_METHODS = ("encode_image", "decode_latents", "encode_text", "encode_text_vjp")
@@ -85,7 +88,10 @@ class TensorSpec:
 
 @dataclass
 class Program:
+    """A function of a program; `program` is a file, or a folder `*.mlpackage` under which files lie."""
+
     program: str
+    function: str
     inputs: list[str]
     outputs: list[str]
 
@@ -148,6 +154,7 @@ class Manifest:
 
     model: Model
     backend: str
+    train_precision: str
     image: Image
     text: Text
     noise: Noise
@@ -159,6 +166,13 @@ class Manifest:
     prior: Prior
     recommended: Recommended
     files: dict[str, FileEntry] = field(default_factory=dict)
+
+
+def program_files(manifest: Manifest, path: str) -> list[str]:
+    """Listed files that the program at `path` is made of: itself, or those under it where it is a package."""
+    if path in manifest.files:
+        return [path]
+    return [name for name in manifest.files if path.endswith(PACKAGE_SUFFIX) and name.startswith(f"{path}/")]
 
 
 def to_json(manifest: Manifest) -> str:

@@ -6,16 +6,20 @@ import re
 from collections.abc import Iterable
 
 from models.manifest import (
+    BACKENDS,
     DTYPES,
     FILE_NAME,
+    PACKAGE_SUFFIX,
     PLAIN_METHODS,
     PREDICTION_TYPES,
     STAGED_METHODS,
+    TRAIN_PRECISIONS,
     BundleError,
     Manifest,
     Program,
     TensorSpec,
     check_path,
+    program_files,
 )
 
 MAX_ELEMENTS = 2**31
@@ -37,6 +41,11 @@ def check_consistency(manifest: Manifest) -> None:
 
 
 def _check_numbers(m: Manifest) -> None:
+    for name, value, known in (
+        ("backend", m.backend, BACKENDS),
+        ("train_precision", m.train_precision, TRAIN_PRECISIONS),
+    ):
+        _require(value in known, f"{name} {value!r} is none of {', '.join(known)}")
     sizes = {
         "image": (m.image.size, m.image.vae_scale_factor, m.image.latent_channels, m.image.latent_size),
         "batch": (m.batch.text, m.batch.train, m.batch.denoise, m.batch.image),
@@ -83,7 +92,15 @@ def _spec(m: Manifest, name: str) -> TensorSpec | None:
 
 
 def _check_program(m: Manifest, where: str, program: Program) -> None:
-    _require(program.program in m.files, f"{where}: {program.program} is not in files")
+    check_path(program.program)
+    _require(
+        bool(program_files(m, program.program)),
+        f"{where}: {program.program} is not in files, and is no {PACKAGE_SUFFIX} folder with a file in it",
+    )
+    _require(
+        re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", program.function) is not None,
+        f"{where}: function {program.function!r} is not a name of letters, digits and underscores",
+    )
     for name in (*program.inputs, *program.outputs):
         _require(_spec(m, name) is not None, f"{where}: tensor {name!r} is not in tensors")
     _require(len(set(program.outputs)) == len(program.outputs), f"{where}: an output occurs twice")

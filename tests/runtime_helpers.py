@@ -53,7 +53,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]
 
 
 def copy_bundle(source: Path, target: Path, **changes: Any) -> Path:
-    """A copy whose manifest `changes` edits: dotted key → value, or None to remove it."""
+    """A copy whose manifest `changes` edits: slashed key → value, or None to remove it."""
     shutil.copytree(source, target)
     path = target / "manifest.json"
     manifest = json.loads(path.read_text())
@@ -61,7 +61,7 @@ def copy_bundle(source: Path, target: Path, **changes: Any) -> Path:
         *parents, last = key.split("/")
         node = manifest
         for parent in parents:
-            node = node[parent]
+            node = node[int(parent) if isinstance(node, list) else parent]
         if value is None:
             del node[last]
         else:

@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from export import inspect_bundle, make_bundle
-from export.parity import Parity, ParityError, Program, check_all, cosine, psnr, relative_error
+from export.executorch_target import BOUNDS, LoadedProgram
+from export.parity import Parity, ParityError, check_all, cosine, psnr, relative_error
+from export.target import Bounds
 from models import manifest as mf
 from models.weights_hash import weights_sha256
 from tests import sd_shaped
@@ -69,7 +71,7 @@ def bundle(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(bundle: Path, method: str, *inputs: Tensor) -> list[Tensor]:
-    return Program(bundle / "methods" / f"{method}.pte").run(inputs)
+    return LoadedProgram(bundle / "methods" / f"{method}.pte").run(inputs)
 
 
 @pytest.mark.slow
@@ -213,9 +215,12 @@ def parity(error: float = 1e-6, cosine: float = 1.0, psnr: float = 90.0) -> Pari
     ids=str,
 )
 def test_bad_parity_fails(bad: Parity) -> None:
-    check_all([parity()])
+    def bounds(_: str) -> Bounds:
+        return BOUNDS
+
+    check_all([parity()], bounds)
     with pytest.raises(ParityError, match="denoise"):
-        check_all([parity(), bad])
+        check_all([parity(), bad], bounds)
 
 
 def test_parity_figures() -> None:

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from export import functional_ops as ops
+from export.executorch_target import LoadedProgram
 from export.exportable import make_exportable
 from export.joint_graph import trace, vjp
 from export.lower import lower
-from export.parity import Program, relative_error
+from export.parity import relative_error
 from models.kv_boundary import KVBoundaryUNet
 from tests.test_models_kv_boundary import small_unet
 
@@ -59,7 +60,7 @@ def test_layers_forward_and_backward(tmp_path: Path, linear: bool) -> None:
 
     graph = trace(lambda *args: run(export, *args), inputs)
     lower(graph, inputs, tmp_path / "layers.pte")
-    actual = Program(tmp_path / "layers.pte").run(inputs)
+    actual = LoadedProgram(tmp_path / "layers.pte").run(inputs)
     expected = run(stock, *inputs)
     names = [*stock, *(f"gradient of {name}" for name in stock if name != "time embedding")]
     errors = {n: relative_error(a, e) for n, a, e in zip(names, actual, expected, strict=True)}

@@ -1,4 +1,6 @@
-"""The export's operations are PyTorch's own functions, forward and backward, up to float32 rounding."""
+"""The export's operations, in every target's form, are PyTorch's own functions, forward and backward, up to float32
+rounding.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,24 @@ from torch.nn import functional
 from transformers.activations import ACT2FN
 
 from export import functional_ops as ops
+from export.coreml import forms as coreml_forms
 from export.exportable import make_exportable, replacement
 from models.attention import attend, causal_mask
 from models.kv_boundary import UnsupportedModelError
 
 # float32 with sums in another order; values and gradients here are of size 1.
 TOLERANCE = {"rtol": 1e-4, "atol": 2e-5}
+
+FORMS = {
+    "xnnpack": ops.XNNPACK,
+    "coreml original": coreml_forms.forms("original"),
+    "coreml split_einsum": coreml_forms.forms("split_einsum"),
+}
+
+
+@pytest.fixture(params=FORMS)
+def forms(request: pytest.FixtureRequest) -> ops.Forms:
+    return FORMS[request.param]
 
 
 def tensor(*shape: int, seed: int = 0) -> Tensor:
@@ -48,52 +62,64 @@ def compare(actual: Callable[..., Tensor], expected: Callable[..., Tensor], *inp
 def test_group_norm(shape: tuple[int, ...], groups: int) -> None:
     norm = nn.GroupNorm(groups, 12, eps=1e-5)
     norm.weight.data, norm.bias.data = tensor(12, seed=1), tensor(12, seed=2)
-    compare(replacement(norm), norm, tensor(*shape) * 3 + 5)
+    compare(replacement(norm, ops.XNNPACK), norm, tensor(*shape) * 3 + 5)
 
 
-def test_layer_norm() -> None:
+def test_layer_norm(forms: ops.Forms) -> None:
     norm = nn.LayerNorm(24)
     norm.weight.data, norm.bias.data = tensor(24, seed=1), tensor(24, seed=2)
-    compare(replacement(norm), norm, tensor(2, 5, 24) * 3 + 5)
+    compare(replacement(norm, forms), norm, tensor(2, 5, 24) * 3 + 5)
 
 
 @pytest.mark.parametrize(
     "module", [nn.SiLU(), nn.GELU(), ACT2FN["quick_gelu"], ACT2FN["gelu"]], ids=lambda m: type(m).__name__
 )
-def test_activations(module: nn.Module) -> None:
-    compare(replacement(module), module, torch.linspace(-12, 12, 4001).reshape(1, -1))
+def test_activations(module: nn.Module, forms: ops.Forms) -> None:
+    compare(replacement(module, forms), module, torch.linspace(-12, 12, 4001).reshape(1, -1))
 
 
-def test_gelu_derivative_against_float64() -> None:
+def test_gelu_derivative_against_float64(forms: ops.Forms) -> None:
     """Within 1e-6 everywhere: zero, subnormals, both tails (the sum of two float32 terms of size up to 1.13)."""
     x = torch.cat([torch.linspace(-30, 30, 60001), torch.tensor([0.0, -0.0, 1e-20, -1e-20, 1e-30, -1e-38, 1e-42])])
     wide = x.double()
     exact = 0.5 * torch.erfc(-wide / math.sqrt(2)) + wide * torch.exp(-wide * wide / 2) / math.sqrt(2 * math.pi)
-    assert (ops.gelu_derivative(x).double() - exact).abs().max() < 1e-6
+    assert (forms.gelu_derivative(x).double() - exact).abs().max() < 1e-6
 
 
-def test_geglu() -> None:
+def test_geglu(forms: ops.Forms) -> None:
     module = GEGLU(12, 20)
-    compare(replacement(module), module, tensor(2, 5, 12))
+    compare(replacement(module, forms), module, tensor(2, 5, 12))
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["probabilities kept", "computed again"])
 @pytest.mark.parametrize("masked", [True, False], ids=["causal", "open"])
-def test_attention(masked: bool, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attention(masked: bool, kept: bool, forms: ops.Forms, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ops, "KEEP_PROBABILITIES_BYTES", 1 << 20 if kept else 0)
     mask = causal_mask(7) if masked else None
     keys = 7 if masked else 5
     compare(
-        lambda q, k, v: ops.attend(q, k, v, 3, mask),
+        lambda q, k, v: forms.attend(q, k, v, 3, mask),
         lambda q, k, v: attend(q, k, v, 3, mask),
         *(tensor(2, length, 12, seed=i) for i, length in enumerate((7, keys, keys))),
+    )
+
+
+@pytest.mark.parametrize("masked", [True, False], ids=["causal", "open"])
+def test_split_einsum_takes_queries_in_chunks(masked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last chunk is smaller than the others."""
+    monkeypatch.setattr(coreml_forms, "QUERY_CHUNK", 3)
+    mask = causal_mask(7) if masked else None
+    compare(
+        lambda q, k, v: coreml_forms.attend_split_einsum(q, k, v, 3, mask),
+        lambda q, k, v: attend(q, k, v, 3, mask),
+        *(tensor(2, 7, 12, seed=i) for i in range(3)),
     )
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (8, 8)], ids=str)
 def test_upsample_is_one_transposed_convolution(size: tuple[int, int]) -> None:
     module = Upsample2D(6, use_conv=True, out_channels=4)
-    compare(replacement(module), module, tensor(2, 6, *size))
+    compare(replacement(module, ops.XNNPACK), module, tensor(2, 6, *size))
 
 
 @pytest.mark.parametrize("flip", [True, False])
@@ -102,7 +128,7 @@ def test_timesteps(flip: bool, shift: int) -> None:
     module = Timesteps(32, flip, shift)
     t = torch.tensor([0.0, 1.0, 500.0, 999.0])
     # The angle itself is rounded: 999 · 2^-24 is 6e-5.
-    torch.testing.assert_close(replacement(module)(t), module(t), rtol=0, atol=1e-4)
+    torch.testing.assert_close(replacement(module, ops.XNNPACK)(t), module(t), rtol=0, atol=1e-4)
 
 
 def test_unsupported_upsampler_is_named() -> None:

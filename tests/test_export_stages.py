@@ -9,10 +9,11 @@ from torch import Tensor
 from export import functional_ops
 from export.joint_graph import trace
 from export.methods import Options, unet_methods
-from export.parity import Run, relative_error
+from export.parity import relative_error
 from export.pipeline import Pipeline, load_pipeline
 from export.run_stages import run_stages
 from export.stage_methods import in_stages, stage_methods
+from export.target import Run
 from models import manifest as mf
 from tests import sd_shaped
 
@@ -45,7 +46,8 @@ def options() -> Options:
 def test_stages_give_what_the_whole_gives(pipeline: Pipeline, options: Options, name: str) -> None:
     """The graphs that would be lowered, run in the order of the manifest."""
     parts = {part.name: part for part in stage_methods(pipeline, options)}
-    staged = in_stages(name, {key: mf.Program(key, part.inputs, part.outputs) for key, part in parts.items()})
+    programs = {key: mf.Program(key, "forward", part.inputs, part.outputs) for key, part in parts.items()}
+    staged = in_stages(name, programs)
 
     def load(program: mf.Program) -> Run:
         part = parts[program.program]

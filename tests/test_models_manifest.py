@@ -36,6 +36,7 @@ def make_manifest(**changes: Any) -> mf.Manifest:
     values: dict[str, Any] = {
         "model": mf.Model("räven", "0" * 64),
         "backend": "executorch-xnnpack",
+        "train_precision": "float32",
         "image": mf.Image(32, 8, 4, 4, 0.18215),
         "text": text,
         "noise": mf.Noise("epsilon", [0.1, 0.2]),
@@ -57,7 +58,7 @@ def make_manifest(**changes: Any) -> mf.Manifest:
                 name = f"{method}.{'in' if side is names[0] else 'out'}{len(side)}"
                 manifest.tensors[name] = mf.TensorSpec(list(shape), dtype)
                 side.append(name)
-        program = mf.Program(f"methods/{method}.pte", *names)
+        program = mf.Program(f"methods/{method}.pte", "forward", *names)
         last = method == "train_step"
         stage = mf.Stage("all", None if last else program, program if last else None)
         manifest.methods[method] = mf.Method([stage])
@@ -95,7 +96,26 @@ def test_write_then_read(bundle: Path) -> None:
     assert set(manifest.files) == set(named_files(manifest))
     whole = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     assert whole["format"] == "likeness-bundle"
-    assert whole["format_version"] == 1
+    assert whole["format_version"] == 2
+
+
+def test_a_package_is_the_files_under_it() -> None:
+    """And no other: neither a file whose name goes on where the package's ends, nor a folder of another kind."""
+    manifest = make_manifest(backend="coreml", train_precision="float16")
+    entry = manifest.files.pop("methods/denoise.pte")
+    for name in ("Manifest.json", "Data/weights.bin"):
+        manifest.files[f"methods/unet.mlpackage/{name}"] = entry
+    manifest.files["methods/unet.mlpackage.txt"] = entry
+    for method, direction in (("denoise", "forward"), ("train_step", "backward")):
+        program = getattr(manifest.methods[method].stages[0], direction)
+        program.program, program.function = "methods/unet.mlpackage", method
+    assert mf.from_json(mf.to_json(manifest)) == manifest
+    assert mf.program_files(manifest, "methods/unet.mlpackage") == [
+        "methods/unet.mlpackage/Manifest.json",
+        "methods/unet.mlpackage/Data/weights.bin",
+    ]
+    assert mf.program_files(manifest, "methods/encode_text.pte") == ["methods/encode_text.pte"]
+    assert not mf.program_files(manifest, "methods")
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -161,7 +181,7 @@ def test_not_a_manifest(damaged: str) -> None:
         mf.from_json(damaged)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None, True, 1.5])
+@pytest.mark.parametrize("version", [0, 1, 3, "2", None, True, 2.5])
 def test_other_versions_are_refused(version: object) -> None:
     whole = json.loads(mf.to_json(make_manifest()))
     whole["format_version"] = version
@@ -234,6 +254,12 @@ def test_paths_that_leave_the_bundle(path: str) -> None:
         mf.check(manifest)
 
 
+def forward_of(whole: dict[str, Any]) -> dict[str, Any]:
+    """The program of `denoise`."""
+    forward: dict[str, Any] = whole["methods"]["denoise"]["stages"][0]["forward"]
+    return forward
+
+
 Damage = Callable[[dict[str, Any]], object]
 DAMAGE: dict[str, tuple[Damage, str]] = {
     "unknown field": (lambda m: m["image"].update(depth=3), "image.depth: unknown field"),
@@ -276,6 +302,12 @@ DAMAGE: dict[str, tuple[Damage, str]] = {
     "dtype": (lambda m: m["tensors"]["denoise.in2"].update(dtype="float16"), "dtype 'float16'"),
     "negative size": (lambda m: m["tensors"]["denoise.in2"].update(shape=[2, -7, 8]), "not positive"),
     "huge shape": (lambda m: m["tensors"]["denoise.in2"].update(shape=[2**40, 2**40]), "impossibly large"),
+    "back end": (lambda m: m.update(backend="other"), "backend 'other' is none of executorch-xnnpack, coreml"),
+    "train precision": (lambda m: m.update(train_precision="bfloat16"), "train_precision 'bfloat16' is none of"),
+    "function": (lambda m: forward_of(m).update(function="f-1"), "function 'f-1' is not a name"),
+    "program outside": (lambda m: forward_of(m).update(program="../denoise.pte"), "not a plain relative path"),
+    "folder that is no package": (lambda m: forward_of(m).update(program="methods"), "methods is not in files"),
+    "package without files": (lambda m: forward_of(m).update(program="methods/a.mlpackage"), "is not in files"),
     "program not listed": (lambda m: m["files"].pop("methods/denoise.pte"), r"methods/denoise\.pte is not in files"),
     "named file not listed": (lambda m: m["files"].pop("tokenizer/vocab.json"), r"vocab\.json is named"),
     "captions": (lambda m: m["prior"]["classes"]["dog"]["captions"].pop(), "2 latents but 1 captions"),

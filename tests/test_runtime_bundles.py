@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import ctypes
+import functools
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from models import manifest as mf
 from tests.runtime_helpers import copy_bundle
 
 CORRUPT = 3
+DENOISE = "methods/denoise/stages/0/forward"
 
 
 def open_error(folder: Path, **options: object) -> LikenessError:
@@ -28,9 +30,10 @@ def open_error(folder: Path, **options: object) -> LikenessError:
     return caught.value
 
 
-def test_the_bundle_opens(tiny_bundle):
-    with Engine(tiny_bundle.bundle) as engine:
+def test_the_bundle_opens(tiny_bundle, tmp_path):
+    with Engine(tiny_bundle.bundle, cache_folder=tmp_path) as engine:
         assert engine.image_size == 32
+    assert not any(tmp_path.iterdir())  # ExecuTorch compiles nothing
 
 
 @pytest.mark.parametrize(
@@ -38,9 +41,15 @@ def test_the_bundle_opens(tiny_bundle):
     [
         ("format", "other", "not a bundle"),
         ("format", None, "not a bundle"),
-        ("format_version", 2, "update the app"),
-        ("format_version", 0, "export the bundle again"),
-        ("backend", "other", 'back end "other"'),
+        ("format_version", 3, "update the app"),
+        ("format_version", 1, "export the bundle again"),
+        ("backend", "other", "none of executorch-xnnpack, coreml"),
+        ("train_precision", "bfloat16", "none of float32, float16"),
+        (f"{DENOISE}/program", "../denoise.pte", "plain path"),
+        (f"{DENOISE}/program", "methods", "lacks"),
+        (f"{DENOISE}/program", "methods/denoise.mlpackage", "lacks"),
+        (f"{DENOISE}/function", "for ward", "not a name"),
+        (f"{DENOISE}/function", "", "not a name"),
         ("batch/train", None, r"batch\.train is missing"),
         ("batch/train", -1, "not between"),
         ("batch/train", 2**70, "whole number|not between"),
@@ -84,8 +93,21 @@ def test_wrong_manifests(tiny_bundle, tmp_path, key, value, message):
 
 
 def test_wrong_version_has_its_own_status(tiny_bundle, tmp_path):
-    folder = copy_bundle(tiny_bundle.bundle, tmp_path / "b", format_version=2)
+    folder = copy_bundle(tiny_bundle.bundle, tmp_path / "b", format_version=1)
     assert isinstance(open_error(folder), UnsupportedVersionError)
+
+
+def test_a_back_end_this_build_lacks(tiny_bundle, tmp_path):
+    """Core ML is Apple's alone; the manifest is a good one."""
+    error = open_error(copy_bundle(tiny_bundle.bundle, tmp_path / "b", backend="coreml"))
+    assert isinstance(error, UnsupportedVersionError)
+    assert 'back end "coreml", which this app does not have' in str(error)
+
+
+def test_a_function_that_the_program_lacks(tiny_bundle, tmp_path):
+    folder = copy_bundle(tiny_bundle.bundle, tmp_path / "b", **{f"{DENOISE}/function": "backward"})
+    with Engine(folder) as engine, pytest.raises(CorruptError, match=r'"backward" in the program methods/denoise\.pte'):
+        engine.generate("a dog", steps=1)
 
 
 @pytest.mark.parametrize("name", ["methods/train_step.pte", "tokenizer/vocab.json", "prior/prior.safetensors"])
@@ -234,17 +256,19 @@ def at(value, path):
     return value
 
 
+def readers_accept(testing_library, text: bytes) -> tuple[bool, bool]:
+    """Whether Python reads this manifest, and whether the core does."""
+    try:
+        mf.from_json(text.decode())
+        python = True
+    except mf.BundleError:
+        python = False
+    return python, testing_library.lkt_parse_manifest(text, ctypes.c_size_t(len(text))) == 0
+
+
 def test_python_and_the_core_refuse_the_same_fields(testing_library, manifest):
     """Every object of the manifest loses each of its fields in turn, and gets one too many."""
-
-    def both(text: bytes) -> tuple[bool, bool]:
-        try:
-            mf.from_json(text.decode())
-            python = True
-        except mf.BundleError:
-            python = False
-        return python, testing_library.lkt_parse_manifest(text, ctypes.c_size_t(len(text))) == 0
-
+    both = functools.partial(readers_accept, testing_library)
     manifest = {**manifest, "noise": {**manifest["noise"], "betas": [0.1, 0.2]}}  # a short one, for speed
     text = json.dumps(manifest).encode()
     assert both(text) == (True, True)
@@ -264,6 +288,59 @@ def test_python_and_the_core_refuse_the_same_fields(testing_library, manifest):
             assert python == core, f"{path}: without {key}"
             seen += not core
     assert seen > 50
+
+
+PROGRAM_CHANGES = {
+    "a package": ({"program": "m/unet.mlpackage", "function": "train_step"}, True),
+    "a package of one file": ({"program": "m/one.mlpackage"}, True),
+    "another function": ({"function": "_2"}, True),
+    "a folder in a package": ({"program": "m/unet.mlpackage/Data"}, False),
+    "a package in a package": ({"program": "m/unet.mlpackage/inner.mlpackage"}, True),
+    "a file of a package": ({"program": "m/unet.mlpackage/Manifest.json"}, True),
+    "a package with a slash": ({"program": "m/unet.mlpackage/"}, False),
+    "beside a package": ({"program": "m/unet.mlpackag"}, False),
+    "a folder": ({"program": "m"}, False),
+    "a name that is all suffix": ({"program": "m/.mlpackage"}, True),
+    "no such package": ({"program": "m/other.mlpackage"}, False),
+    "the bundle": ({"program": "."}, False),
+    "outside": ({"program": "m/../m/unet.mlpackage"}, False),
+    "no name": ({"program": ""}, False),
+    "a number first": ({"function": "2a"}, False),
+    "no function": ({"function": ""}, False),
+    "a function with a zero": ({"function": "a\0b"}, False),
+    "a function with an accent": ({"function": "é"}, False),
+    "a function's new line": ({"function": "a\n"}, False),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAM_CHANGES)
+def test_python_and_the_core_agree_on_programs(testing_library, manifest, name):
+    change, good = PROGRAM_CHANGES[name]
+    changed = copy.deepcopy(manifest)
+    files = ("unet.mlpackage/Manifest.json", "unet.mlpackage/Data/w", "unet.mlpackage/inner.mlpackage/w")
+    for file in (*files, "one.mlpackage/w", ".mlpackage/w"):
+        changed["files"][f"m/{file}"] = {"size": 1, "sha256": "0" * 64}
+    changed["methods"]["denoise"]["stages"][0]["forward"].update(change)
+    assert readers_accept(testing_library, json.dumps(changed).encode()) == (good, good)
+
+
+def test_a_programs_fingerprint_is_its_contents(testing_library, manifest):
+    """Wherever the package lies and whatever is beside it; another byte or another name in it makes another."""
+    changed = copy.deepcopy(manifest)
+    contents = {"a/w": "1", "b/w": "1", "other/w": "2", "renamed/v": "1", "more/w": "1", "more/x": "1"}
+    for name, digit in contents.items():
+        package, file = name.split("/")
+        changed["files"][f"{package}.mlpackage/{file}"] = {"size": 1, "sha256": digit * 64}
+    text = json.dumps(changed).encode()
+
+    def fingerprint(path: str) -> bytes:
+        found = ctypes.create_string_buffer(65)
+        assert testing_library.lkt_fingerprint(text, ctypes.c_size_t(len(text)), path.encode(), found) == 0
+        return found.value
+
+    assert fingerprint("a.mlpackage") == fingerprint("b.mlpackage")
+    distinct = {fingerprint(f"{name}.mlpackage") for name in ("a", "other", "renamed", "more")}
+    assert len(distinct) == 4 and all(re.fullmatch(rb"[0-9a-f]{64}", one) for one in distinct)
 
 
 def test_copying_a_bundle_is_enough(tiny_bundle, tmp_path):

@@ -16,12 +16,13 @@ std::string hash() { return std::string(64, 'a'); }
 
 std::string program(const std::string& path, const std::string& inputs,
                     const std::string& outputs) {
-  return "{\"program\":\"" + path + "\",\"inputs\":[" + inputs + "],\"outputs\":[" + outputs + "]}";
+  return "{\"program\":\"" + path + "\",\"function\":\"f\",\"inputs\":[" + inputs +
+         "],\"outputs\":[" + outputs + "]}";
 }
 
 std::string method(const std::string& name, const std::string& inputs, const std::string& outputs,
                    bool backward = false) {
-  const std::string p = program("m/p.pte", inputs, outputs);
+  const std::string p = program("m/p.mlpackage", inputs, outputs);
   return "\"" + name + "\":{\"stages\":[{\"name\":\"s\",\"forward\":" + (backward ? "null" : p) +
          ",\"backward\":" + (backward ? p : "null") + "}]}";
 }
@@ -33,14 +34,16 @@ std::string tensor(const std::string& name, const std::string& shape,
 
 // The smallest manifest there is: one layer, batches of one row.
 std::string whole_manifest() {
-  const std::string files = "\"m/p.pte\":{\"size\":1,\"sha256\":\"" + hash() + "\"}";
-  return "{\"format\":\"likeness-bundle\",\"format_version\":1,\"model\":{\"name\":\"n\","
+  const std::string entry = "{\"size\":1,\"sha256\":\"" + hash() + "\"}";
+  const std::string files = "\"m/f\":" + entry + ",\"m/p.mlpackage/w\":" + entry;
+  return "{\"format\":\"likeness-bundle\",\"format_version\":2,\"model\":{\"name\":\"n\","
          "\"weights_sha256\":\"" +
          hash() +
-         "\"},\"backend\":\"b\",\"image\":{\"size\":8,\"vae_scale_factor\":8,\"latent_channels\":4,"
+         "\"},\"backend\":\"coreml\",\"train_precision\":\"float16\",\"image\":{\"size\":8,\"vae_"
+         "scale_factor\":8,\"latent_channels\":4,"
          "\"latent_size\":1,\"scaling_factor\":0.2},\"text\":{\"max_length\":5,\"hidden_size\":3,"
          "\"vocab_size\":9,\"bos_id\":7,\"eos_id\":8,\"pad_id\":8,\"max_modifier_tokens\":2,"
-         "\"vocab\":\"m/p.pte\",\"merges\":\"m/p.pte\",\"token_embeddings\":\"m/p.pte\"},"
+         "\"vocab\":\"m/f\",\"merges\":\"m/f\",\"token_embeddings\":\"m/f\"},"
          "\"noise\":{\"prediction_type\":\"epsilon\",\"betas\":[0.1,0.2]},"
          "\"batch\":{\"text\":1,\"train\":1,\"denoise\":1,\"image\":1},"
          "\"layers\":[{\"name\":\"l\",\"channels\":2}],\"tensors\":{" +
@@ -59,8 +62,8 @@ std::string whole_manifest() {
          method("train_step", "\"z\",\"t\",\"K\",\"V\",\"y\",\"weight\"",
                 "\"loss\",\"d:K\",\"d:V\"", true) +
          "},\"adapters\":{\"full\":{\"project_kv\":\"kv\",\"project_kv_vjp\":\"kv_vjp\","
-         "\"rank\":null,\"initial\":\"m/p.pte\",\"tensors\":[{\"name\":\"w\",\"shape\":[2,3]}]}},"
-         "\"prior\":{\"file\":\"m/p.pte\",\"source\":\"\",\"classes\":{\"dog\":{\"latents\":[0],"
+         "\"rank\":null,\"initial\":\"m/f\",\"tensors\":[{\"name\":\"w\",\"shape\":[2,3]}]}},"
+         "\"prior\":{\"file\":\"m/f\",\"source\":\"\",\"classes\":{\"dog\":{\"latents\":[0],"
          "\"captions\":[\"a dog\"]}}},\"recommended\":{\"training\":{\"steps\":5},"
          "\"sampling\":{\"steps\":2}},\"files\":{" +
          files + "}}";
@@ -97,7 +100,8 @@ void check(const likeness::Manifest& m) {
     for (const auto& stage : item.second.stages) {
       for (const auto* part : {&stage.forward, &stage.backward}) {
         if (!*part) continue;
-        if (m.files.count((*part)->path) == 0) std::abort();
+        if (m.program_files((*part)->path).empty()) std::abort();
+        if (!likeness::is_safe_path((*part)->path)) std::abort();
         for (const auto& name : (*part)->inputs) {
           if (m.tensor(name).bytes() > (std::uint64_t{1} << 35)) std::abort();
         }

@@ -68,7 +68,7 @@ extern "C" {
 #endif
 
 /* Grows when a structure or a function changes its meaning. */
-#define LK_API_VERSION 1
+#define LK_API_VERSION 2
 
 typedef enum lk_status {
   LK_OK = 0,
@@ -102,9 +102,13 @@ LK_API void lk_string_free(char* text);
 
 typedef struct lk_engine_options {
   int32_t skip_hash_check;     /* 0: every file of the bundle is hashed when it is opened */
-  int32_t threads;             /* 0: one a physical core. The same for all engines of a process */
+  int32_t threads;             /* 0: one a physical core. The same for all engines of a process.
+                                  Core ML chooses for itself */
   uint64_t memory_limit_bytes; /* 0: none. Otherwise programs beyond it are loaded when needed and
                                   unloaded at once, which is slower */
+  const char* cache_folder;    /* where Core ML's programs are kept as they were compiled for this
+                                  device; may be emptied at any time. NULL: a folder of its own in
+                                  the system's folder for caches */
 } lk_engine_options;
 
 /* Opens the bundle in `folder`. `options` may be NULL. */

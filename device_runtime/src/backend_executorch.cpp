@@ -102,16 +102,17 @@ class ThreadPoolUse {
 
 class ExecutorchProgram final : public Program {
  public:
-  ExecutorchProgram(const std::string& path, std::string shown, const ProgramSignature& signature,
+  ExecutorchProgram(const ProgramSource& source, const ProgramSignature& signature,
                     std::shared_ptr<ThreadPoolUse> threads)
       : threads_(std::move(threads)),
-        shown_(std::move(shown)),
-        module_(std::make_unique<Module>(path, Module::LoadMode::Mmap)) {
+        shown_(source.shown),
+        function_(source.function),
+        module_(std::make_unique<Module>(source.path, Module::LoadMode::Mmap)) {
     last_complaint().clear();
     const et::Error loaded = module_->load(et::Program::Verification::InternalConsistency);
     if (loaded != et::Error::Ok) fail(shown_, "load", loaded);
     check_signature(signature);
-    const et::Error prepared = module_->load_method("forward");
+    const et::Error prepared = module_->load_method(function_);
     if (prepared != et::Error::Ok) fail(shown_, "prepare", prepared);
     make_tensors(signature);
   }
@@ -130,11 +131,11 @@ class ExecutorchProgram final : public Program {
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       outputs_[i]->unsafeGetTensorImpl()->set_data(outputs[i]);
       if (planned_[i]) continue;
-      const et::Error error = module_->set_output("forward", et::EValue(*outputs_[i]), i);
+      const et::Error error = module_->set_output(function_, et::EValue(*outputs_[i]), i);
       if (error != et::Error::Ok) fail(shown_, "give outputs to", error);
     }
     last_complaint().clear();
-    const auto result = module_->execute("forward", values);
+    const auto result = module_->execute(function_, values);
     if (!result.ok()) fail(shown_, "run", result.error());
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       const auto& tensor = result.get()[i].toTensor();
@@ -149,8 +150,8 @@ class ExecutorchProgram final : public Program {
 
  private:
   void check_signature(const ProgramSignature& signature) {
-    const auto result = module_->method_meta("forward");
-    if (!result.ok()) fail(shown_, "find \"forward\" in", result.error());
+    const auto result = module_->method_meta(function_);
+    if (!result.ok()) fail(shown_, "find \"" + function_ + "\" in", result.error());
     const et::MethodMeta& meta = result.get();
     if (meta.num_inputs() != signature.inputs.size() ||
         meta.num_outputs() != signature.outputs.size()) {
@@ -160,11 +161,11 @@ class ExecutorchProgram final : public Program {
                std::to_string(signature.outputs.size()));
     }
     for (std::size_t i = 0; i < signature.inputs.size(); ++i) {
-      check_tensor("input", i, meta.input_tensor_meta(i), *signature.inputs[i]);
+      check_tensor("input", i, meta.input_tensor_meta(i), signature.inputs[i]);
     }
     for (std::size_t i = 0; i < signature.outputs.size(); ++i) {
       const auto info = meta.output_tensor_meta(i);
-      check_tensor("output", i, info, *signature.outputs[i]);
+      check_tensor("output", i, info, signature.outputs[i]);
       planned_.push_back(info->is_memory_planned());
     }
   }
@@ -191,12 +192,13 @@ class ExecutorchProgram final : public Program {
       std::vector<executorch::aten::SizesType> sizes(spec.shape.begin(), spec.shape.end());
       return executorch::extension::from_blob(nullptr, sizes, scalar_type(spec.type));
     };
-    for (const TensorSpec* spec : signature.inputs) inputs_.push_back(make(*spec));
-    for (const TensorSpec* spec : signature.outputs) outputs_.push_back(make(*spec));
+    for (const TensorSpec& spec : signature.inputs) inputs_.push_back(make(spec));
+    for (const TensorSpec& spec : signature.outputs) outputs_.push_back(make(spec));
   }
 
   std::shared_ptr<ThreadPoolUse> threads_;  // outlives the module, which points into the pool
   std::string shown_;
+  std::string function_;
   std::unique_ptr<Module> module_;
   std::vector<TensorPtr> inputs_;
   std::vector<TensorPtr> outputs_;
@@ -207,9 +209,9 @@ class ExecutorchBackend final : public Backend {
  public:
   explicit ExecutorchBackend(int threads) : threads_(std::make_shared<ThreadPoolUse>(threads)) {}
 
-  std::unique_ptr<Program> load(const std::string& path, const std::string& shown,
+  std::unique_ptr<Program> load(const ProgramSource& source,
                                 const ProgramSignature& signature) override {
-    return std::make_unique<ExecutorchProgram>(path, shown, signature, threads_);
+    return std::make_unique<ExecutorchProgram>(source, signature, threads_);
   }
 
   std::size_t memory_estimate(std::size_t file_bytes) const override {

@@ -106,7 +106,8 @@ lk_status lk_engine_open(const char* folder, const lk_engine_options* options, l
     EngineOptions chosen;
     if (options != nullptr) {
       chosen.verify_hashes = options->skip_hash_check == 0;
-      chosen.threads = options->threads;
+      chosen.backend.threads = options->threads;
+      chosen.backend.cache_folder = text_or(options->cache_folder, "");
       chosen.memory_limit_bytes = static_cast<size_t>(options->memory_limit_bytes);
       require(options->threads >= 0 && options->threads <= 256, "threads must be 0 to 256");
     }

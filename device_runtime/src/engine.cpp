@@ -104,7 +104,7 @@ Engine::Engine(const std::string& folder, const EngineOptions& options,
       token_embeddings_(load_tensor(folder, manifest_.token_embeddings_path, "token_embeddings",
                                     {manifest_.vocab_size, manifest_.hidden_size})),
       prior_latents_(load_prior(manifest_, folder)),
-      programs_(std::make_unique<ProgramStore>(make_backend(manifest_.backend, options.threads),
+      programs_(std::make_unique<ProgramStore>(make_backend(manifest_.backend, options.backend),
                                                manifest_, folder, options.memory_limit_bytes)) {}
 
 TensorValues Engine::initial_values(const AdapterKind& kind) const {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "backend.h"
 #include "manifest.h"
 #include "noise_schedule.h"
 #include "program_store.h"
@@ -18,13 +19,13 @@ namespace likeness {
 
 struct EngineOptions {
   bool verify_hashes = true;
-  int threads = 0;                     // 0: one a physical core
   std::size_t memory_limit_bytes = 0;  // for programs that are kept loaded; 0: no limit
+  BackendOptions backend;
 };
 
-// Makes the back end that a bundle names, with so many threads; see make_backend.h.
+// Makes the back end that a bundle names; see make_backend.h.
 using BackendFactory =
-    std::function<std::unique_ptr<Backend>(const std::string& name, int threads)>;
+    std::function<std::unique_ptr<Backend>(const std::string& name, const BackendOptions&)>;
 
 class Engine {
  public:

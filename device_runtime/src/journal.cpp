@@ -74,6 +74,14 @@ std::int64_t whole_number(const Safetensors& file, const std::string& key, const
   return JsonNode(value, path + ": " + key).integer(0, largest);
 }
 
+// A session that began on a bundle of the same weights that trains in float32 has none yet.
+LossScale read_loss_scale(const Manifest& m, const Safetensors& file, const std::string& path) {
+  if (!m.float16_training) return {};
+  if (file.metadata.count("loss_scale") == 0) return LossScale::start();
+  return {whole_number(file, "loss_scale", path, INT64_MAX),
+          whole_number(file, "loss_scale_good_steps", path, INT64_MAX), path};
+}
+
 // Tensors of the state, by name, in one order for writing and reading.
 template <typename Visit>
 void for_each_tensor(const AdapterKind& kind, Visit visit) {
@@ -184,6 +192,10 @@ void Journal::save_state(const Engine& engine, const TrainSettings& settings,
   tensors["exp_avg_sq:modifier_embeddings"] = view_of(modifier.exp_avg_sq[0], shape);
   Metadata metadata = common_metadata(engine, settings, kStateFormat);
   metadata["step"] = std::to_string(state.step);
+  if (m.float16_training) {
+    metadata["loss_scale"] = std::to_string(state.loss_scale.scale());
+    metadata["loss_scale_good_steps"] = std::to_string(state.loss_scale.good_steps());
+  }
   const auto bytes = serialize_safetensors(tensors, metadata);
   atomic_write(path(kStateFile), bytes.data(), bytes.size());
 }
@@ -226,7 +238,7 @@ std::optional<TrainingState> Journal::load_state(const Engine& engine,
   modifier.exp_avg_sq = {read("exp_avg_sq:modifier_embeddings", shape)};
   const AdamWSettings adamw = adamw_settings(settings);
   return TrainingState{step, std::move(adapter), AdamW(adamw, std::move(moments)),
-                       AdamW(adamw, std::move(modifier))};
+                       AdamW(adamw, std::move(modifier)), read_loss_scale(m, file, file_path)};
 }
 
 }  // namespace likeness

@@ -10,11 +10,15 @@
 
 namespace likeness {
 
-inline std::unique_ptr<Backend> make_backend(const std::string& name, int threads) {
+inline std::unique_ptr<Backend> make_backend(const std::string& name,
+                                             const BackendOptions& options) {
 #ifdef LIKENESS_HAVE_EXECUTORCH
-  if (name == "executorch-xnnpack") return make_executorch_backend(threads);
+  if (name == "executorch-xnnpack") return make_executorch_backend(options.threads);
 #endif
-  (void)threads;
+#ifdef LIKENESS_HAVE_COREML
+  if (name == "coreml") return make_coreml_backend(options.cache_folder);
+#endif
+  (void)options;
   throw Error(ErrorCode::unsupported_version, "this bundle is made for the back end \"" + name +
                                                   "\", which this app does not have");
 }

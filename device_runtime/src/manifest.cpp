@@ -11,11 +11,20 @@ namespace likeness {
 namespace {
 
 constexpr char kFile[] = "manifest.json";
-constexpr std::int64_t kFormatVersion = 1;
+constexpr std::int64_t kFormatVersion = 2;
 // No size in a real model comes near these; more is damage, and keeps every product below 2^63.
 constexpr std::int64_t kMaxSize = 1 << 24;
 constexpr std::uint64_t kMaxElements = std::uint64_t{1} << 31;
 constexpr int kMaxImageSize = 1 << 14;
+
+// What a program's function may be called; it becomes part of runtimes' own names.
+bool is_identifier(const std::string& text) {
+  const auto letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  };
+  const auto either = [&](char c) { return letter(c) || (c >= '0' && c <= '9'); };
+  return !text.empty() && letter(text[0]) && std::all_of(text.begin(), text.end(), either);
+}
 
 bool is_hash(const std::string& text) {
   return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -53,13 +62,14 @@ class Reader {
 
   Manifest read() {
     check_format();
-    root_.with_fields({"format", "format_version", "model", "backend", "image", "text", "noise",
-                       "batch", "layers", "tensors", "methods", "adapters", "prior", "recommended",
-                       "files"});
+    root_.with_fields({"format", "format_version", "model", "backend", "train_precision", "image",
+                       "text", "noise", "batch", "layers", "tensors", "methods", "adapters",
+                       "prior", "recommended", "files"});
     const JsonNode model = root_["model"].with_fields({"name", "weights_sha256"});
     m_.model_name = model["name"].text();
     m_.weights_sha256 = hash_of(model["weights_sha256"]);
-    m_.backend = root_["backend"].text();
+    m_.backend = one_of(root_["backend"], {"executorch-xnnpack", "coreml"});
+    m_.float16_training = one_of(root_["train_precision"], {"float32", "float16"}) == "float16";
     read_files();
     read_image();
     read_text();
@@ -94,6 +104,16 @@ class Reader {
               ", this app reads " + std::to_string(kFormatVersion) +
               (version > kFormatVersion ? "; update the app" : "; export the bundle again"));
     }
+  }
+
+  static std::string one_of(const JsonNode& node, std::initializer_list<const char*> known) {
+    std::string value = node.text();
+    std::string list;
+    for (const char* name : known) {
+      if (value == name) return value;
+      list += (list.empty() ? "" : ", ") + std::string(name);
+    }
+    node.fail("is " + printable(value) + ", which is none of " + list);
   }
 
   // A path that is safe and listed.
@@ -175,8 +195,14 @@ class Reader {
   }
 
   ProgramSpec program(const JsonNode& node) const {
-    node.with_fields({"program", "inputs", "outputs"});
-    ProgramSpec spec = {file(node["program"]), node["inputs"].texts(), node["outputs"].texts()};
+    node.with_fields({"program", "function", "inputs", "outputs"});
+    ProgramSpec spec = {node["program"].text(), node["function"].text(), node["inputs"].texts(),
+                        node["outputs"].texts()};
+    if (m_.program_files(spec.path).empty()) file(node["program"]);  // says what is wrong with it
+    if (!is_identifier(spec.function)) {
+      node["function"].fail("is " + printable(spec.function) +
+                            ", not a name of letters, digits and underscores");
+    }
     for (const auto* names : {&spec.inputs, &spec.outputs}) {
       for (const std::string& name : *names) m_.tensor(name);  // Error where unknown
     }
@@ -239,22 +265,6 @@ class Reader {
 };
 
 }  // namespace
-
-bool is_safe_path(std::string_view path) {
-  if (path.empty() || path.size() > 1024) return false;
-  for (const char c : path) {
-    if (c == '\\' || static_cast<unsigned char>(c) < 0x20 || c == 0x7F) return false;
-  }
-  if (path.size() >= 2 && path[1] == ':') return false;  // a drive
-  std::size_t start = 0;
-  while (start <= path.size()) {
-    const std::size_t slash = std::min(path.find('/', start), path.size());
-    const std::string_view part = path.substr(start, slash - start);
-    if (part.empty() || part == "." || part == "..") return false;
-    start = slash + 1;
-  }
-  return true;
-}
 
 Manifest parse_manifest(std::string_view text) {
   const nlohmann::json value = parse_strict_json(text, kFile);

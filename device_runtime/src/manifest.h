@@ -17,7 +17,8 @@
 namespace likeness {
 
 struct ProgramSpec {
-  std::string path;                  // relative to the bundle
+  std::string path;                  // a file, or a folder *.mlpackage; relative to the bundle
+  std::string function;              // one of those in it
   std::vector<std::string> inputs;   // tensor names, in order
   std::vector<std::string> outputs;  // likewise; "d:X" is the gradient of X
 };
@@ -64,6 +65,7 @@ struct Manifest {
   std::string model_name;
   std::string weights_sha256;
   std::string backend;
+  bool float16_training = false;  // gradients are computed in float16: scale the loss
 
   int image_size = 0;
   int vae_scale_factor = 0;
@@ -99,6 +101,10 @@ struct Manifest {
   // Of "d:X" the spec of X, where it has none of its own. Error{corrupt} for an unknown name.
   const TensorSpec& tensor(const std::string& name) const;
   const Method& method(const std::string& name) const;
+  // The listed files a program is made of: itself, or those under it where it is a package.
+  std::map<std::string, FileEntry> program_files(const std::string& path) const;
+  // SHA-256 over their names inside the program and their hashes.
+  std::string fingerprint(const std::string& path) const;
   // Error{invalid_argument} that lists the kinds there are.
   const AdapterKind& adapter_kind(const std::string& name) const;
 
@@ -120,7 +126,7 @@ Manifest parse_manifest(std::string_view json);
 // Second half of parse_manifest: the methods and their tensors (manifest_methods.cpp).
 void check_methods(const Manifest& manifest);
 
-// True for a relative path of plain names joined by '/'.
+// True for a relative path of plain names joined by '/' (manifest_files.cpp).
 bool is_safe_path(std::string_view path);
 
 // Error{corrupt, io} that names a file which is missing, not listed, or of another size or, with

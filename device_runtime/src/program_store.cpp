@@ -1,7 +1,6 @@
 #include "program_store.h"
 
 #include <algorithm>
-#include <utility>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -16,6 +15,10 @@ void for_each_program(const Method& method, Visit visit) {
     if (stage.forward) visit(*stage.forward);
     if (stage.backward) visit(*stage.backward);
   }
+}
+
+std::pair<std::string, std::string> key_of(const ProgramSpec& spec) {
+  return {spec.path, spec.function};
 }
 
 }  // namespace
@@ -37,7 +40,7 @@ void ProgramStore::run(const ProgramSpec& spec, const std::vector<const void*>& 
 std::unique_ptr<Program> ProgramStore::take(const ProgramSpec& spec) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = idle_.find(spec.path);
+    const auto found = idle_.find(key_of(spec));
     if (found != idle_.end()) {
       std::unique_ptr<Program> program = std::move(found->second);
       idle_.erase(found);
@@ -45,10 +48,19 @@ std::unique_ptr<Program> ProgramStore::take(const ProgramSpec& spec) {
       return program;
     }
   }
-  ProgramSignature signature;
-  for (const std::string& name : spec.inputs) signature.inputs.push_back(&manifest_.tensor(name));
-  for (const std::string& name : spec.outputs) signature.outputs.push_back(&manifest_.tensor(name));
-  return backend_->load(folder_ + "/" + spec.path, spec.path, signature);
+  const ProgramSignature signature = {specs_of(spec.inputs), specs_of(spec.outputs)};
+  const ProgramSource source = {folder_ + "/" + spec.path, spec.function, spec.path,
+                                manifest_.fingerprint(spec.path)};
+  return backend_->load(source, signature);
+}
+
+std::vector<TensorSpec> ProgramStore::specs_of(const std::vector<std::string>& names) const {
+  std::vector<TensorSpec> specs;
+  for (const std::string& name : names) {
+    specs.push_back(manifest_.tensor(name));
+    specs.back().name = name;
+  }
+  return specs;
 }
 
 void ProgramStore::give_back(const ProgramSpec& spec, std::unique_ptr<Program> program) {
@@ -58,8 +70,8 @@ void ProgramStore::give_back(const ProgramSpec& spec, std::unique_ptr<Program> p
     // First come, first kept: the stages run in a cycle, in which dropping the least recently used
     // would reload every one of them.
     const bool fits = budget_bytes_ == 0 || idle_bytes_ + bytes <= budget_bytes_;
-    if (fits && idle_.count(spec.path) == 0) {
-      idle_.emplace(spec.path, std::move(program));
+    if (fits && idle_.count(key_of(spec)) == 0) {
+      idle_.emplace(key_of(spec), std::move(program));
       idle_bytes_ += bytes;
       return;
     }
@@ -73,7 +85,7 @@ void ProgramStore::give_back(const ProgramSpec& spec, std::unique_ptr<Program> p
 void ProgramStore::drop(const Method& method) {
   const std::lock_guard<std::mutex> lock(mutex_);
   for_each_program(method, [&](const ProgramSpec& spec) {
-    if (idle_.erase(spec.path) > 0) idle_bytes_ -= memory_estimate(spec);
+    if (idle_.erase(key_of(spec)) > 0) idle_bytes_ -= memory_estimate(spec);
   });
 }
 
@@ -84,7 +96,9 @@ void ProgramStore::drop_all() {
 }
 
 std::size_t ProgramStore::memory_estimate(const ProgramSpec& spec) const {
-  return backend_->memory_estimate(static_cast<std::size_t>(manifest_.files.at(spec.path).size));
+  std::uint64_t bytes = 0;
+  for (const auto& [name, entry] : manifest_.program_files(spec.path)) bytes += entry.size;
+  return backend_->memory_estimate(static_cast<std::size_t>(bytes));
 }
 
 std::size_t ProgramStore::memory_estimate(const Method& method) const {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "backend.h"
 #include "manifest.h"
@@ -41,6 +42,7 @@ class ProgramStore {
 
  private:
   std::unique_ptr<Program> take(const ProgramSpec& spec);
+  std::vector<TensorSpec> specs_of(const std::vector<std::string>& names) const;
   void give_back(const ProgramSpec& spec, std::unique_ptr<Program> program);
 
   std::unique_ptr<Backend> backend_;
@@ -49,7 +51,8 @@ class ProgramStore {
   std::size_t budget_bytes_;
 
   std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<Program>> idle_;  // by path; guarded, as is the next
+  // By path and function; guarded, as is the next.
+  std::map<std::pair<std::string, std::string>, std::unique_ptr<Program>> idle_;
   std::size_t idle_bytes_ = 0;
 };
 

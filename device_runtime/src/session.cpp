@@ -176,9 +176,10 @@ void Session::preview(const SessionCallbacks& callbacks) {
 
 void Session::train_step(const SessionCallbacks& callbacks, double started,
                          std::int64_t first_step) {
-  // Between the stages of a step the state is that of the step before: a pause there is as safe.
+  // Between the stages of a step the state is that of the step before, but for a loss scale that
+  // this step would lower again: a pause there is as safe.
   Gradients gradients =
-      trainer_.gradients(state_.adapter, batch(state_.step), [&] { wait_while_paused(); });
+      trainer_.gradients(state_, batch(state_.step), [&] { wait_while_paused(); });
   SessionProgress progress;
   progress.loss = gradients.loss;
   trainer_.apply(std::move(gradients), state_);

@@ -1,5 +1,6 @@
 #include "training_step.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "error.h"
@@ -16,6 +17,27 @@ std::vector<size_t> sizes_of(const TensorValues& tensors) {
   std::vector<size_t> sizes;
   for (const auto& tensor : tensors) sizes.push_back(tensor.size());
   return sizes;
+}
+
+LossScale initial_loss_scale(const Manifest& manifest) {
+  return manifest.float16_training ? LossScale::start() : LossScale();
+}
+
+bool all_finite(const std::vector<float>& values) {
+  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+}
+
+bool all_finite(const Gradients& gradients) {
+  return std::isfinite(gradients.loss) && all_finite(gradients.modifiers) &&
+         std::all_of(gradients.adapter.begin(), gradients.adapter.end(),
+                     [](const std::vector<float>& tensor) { return all_finite(tensor); });
+}
+
+// By a power of two: exact, but for results below the smallest normal number.
+void divide(Gradients& gradients, double scale) {
+  gradients.loss /= scale;
+  for (auto& tensor : gradients.adapter) scale_in_place(tensor.data(), tensor.size(), 1.0 / scale);
+  scale_in_place(gradients.modifiers.data(), gradients.modifiers.size(), 1.0 / scale);
 }
 
 [[noreturn]] void diverged(const TrainingState& state, const std::string& what) {
@@ -44,7 +66,8 @@ TrainingState TrainingStep::initial_state() const {
   const AdamWSettings adamw = adamw_settings(settings_);
   AdamW adapter_optimizer(adamw, sizes_of(adapter.tensors));
   AdamW modifier_optimizer(adamw, std::vector<size_t>{adapter.modifier_embeddings.size()});
-  return {0, std::move(adapter), std::move(adapter_optimizer), std::move(modifier_optimizer)};
+  return {0, std::move(adapter), std::move(adapter_optimizer), std::move(modifier_optimizer),
+          initial_loss_scale(engine_.manifest())};
 }
 
 const std::vector<float>& TrainingStep::constant_text_state(const TokenIds& prompt) {
@@ -71,8 +94,20 @@ std::vector<float> TrainingStep::text_states(const Adapter& adapter, const Train
   return hidden;
 }
 
-Gradients TrainingStep::gradients(const Adapter& adapter, const TrainingBatch& batch,
+Gradients TrainingStep::gradients(TrainingState& state, const TrainingBatch& batch,
                                   const std::function<void()>& between_stages) {
+  LossScale& scale = state.loss_scale;
+  Gradients found = gradients_at(scale.scale(), state.adapter, batch, between_stages);
+  while (scale.scale() > 1 && !all_finite(found)) {
+    scale.lower();
+    found = gradients_at(scale.scale(), state.adapter, batch, between_stages);
+  }
+  return found;
+}
+
+Gradients TrainingStep::gradients_at(std::int64_t scale, const Adapter& adapter,
+                                     const TrainingBatch& batch,
+                                     const std::function<void()>& between_stages) {
   const Manifest& m = engine_.manifest();
   const std::size_t rows = batch.prompts.size();
   const std::vector<float> hidden = text_states(adapter, batch);
@@ -83,7 +118,9 @@ Gradients TrainingStep::gradients(const Adapter& adapter, const TrainingBatch& b
   call.inputs = {batch.x_t.data(), batch.t.data()};
   for (const auto& tensor : keys_values) call.inputs.push_back(tensor.data());
   call.inputs.push_back(batch.target.data());
-  call.inputs.push_back(batch.weight.data());
+  std::vector<float> weight = batch.weight;  // the loss is linear in it
+  scale_in_place(weight.data(), weight.size(), static_cast<double>(scale));
+  call.inputs.push_back(weight.data());
   std::vector<float> loss(rows);
   KeysValues d_keys_values;
   call.outputs = {loss.data()};
@@ -104,6 +141,8 @@ Gradients TrainingStep::gradients(const Adapter& adapter, const TrainingBatch& b
     encode_text_vjp(engine_, {batch.prompts.begin(), end},
                     pad_modifiers(m, adapter.modifier_embeddings), d_hidden, gradients.modifiers);
   }
+  // Only here: the programs on the way may compute in float16 too.
+  divide(gradients, static_cast<double>(scale));
   return gradients;
 }
 
@@ -146,6 +185,7 @@ void TrainingStep::apply(Gradients gradients, TrainingState& state) const {
     }
   }
   state.step += 1;
+  state.loss_scale.count_step();
 }
 
 }  // namespace likeness

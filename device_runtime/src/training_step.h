@@ -9,6 +9,7 @@
 #include "adamw.h"
 #include "adapter.h"
 #include "engine.h"
+#include "loss_scale.h"
 #include "settings.h"
 #include "training_batch.h"
 
@@ -20,6 +21,7 @@ struct TrainingState {
   Adapter adapter;
   AdamW adapter_optimizer;   // of the adapter's tensors, in order
   AdamW modifier_optimizer;  // of the modifier embeddings, one tensor
+  LossScale loss_scale;
 };
 
 struct Gradients {
@@ -37,8 +39,10 @@ class TrainingStep {
 
   TrainingState initial_state() const;
 
-  // `between_stages` is called often and may throw to stop.
-  Gradients gradients(const Adapter& adapter, const TrainingBatch& batch,
+  // Computed at the state's loss scale and divided by it again. Where they overflow, lowers the
+  // scale until they do not; apply() says what is wrong with those that are not finite unscaled
+  // either. `between_stages` is called often and may throw to stop.
+  Gradients gradients(TrainingState& state, const TrainingBatch& batch,
                       const std::function<void()>& between_stages = {});
 
   // Clips, updates and counts the step. Throws Error{not_finite} where the loss, a gradient or a
@@ -46,6 +50,8 @@ class TrainingStep {
   void apply(Gradients gradients, TrainingState& state) const;
 
  private:
+  Gradients gradients_at(std::int64_t scale, const Adapter& adapter, const TrainingBatch& batch,
+                         const std::function<void()>& between_stages);
   std::vector<float> text_states(const Adapter& adapter, const TrainingBatch& batch);
   const std::vector<float>& constant_text_state(const TokenIds& prompt);
 

@@ -29,7 +29,9 @@ int lkt_session_resume(const char* bundle, const char* journal, void** out) {
     auto handle = std::make_unique<TestSession>();
     // Nothing is run here, and a back end of this library would replace the threads under the
     // programs of the public one, which the same test uses.
-    const BackendFactory no_backend = [](const std::string&, int) { return nullptr; };
+    const BackendFactory no_backend = [](const std::string&, const BackendOptions&) {
+      return nullptr;
+    };
     handle->engine = std::make_shared<Engine>(bundle, EngineOptions{}, no_backend);
     handle->session = Session::resume(handle->engine, journal);
     *out = handle.release();
@@ -58,6 +60,12 @@ int lkt_session_batch(const void* session, std::int64_t step, float* x_t, float*
 
 int lkt_parse_manifest(const char* text, std::size_t size) {
   return testing::guard([&] { parse_manifest(std::string_view(text, size)); });
+}
+int lkt_fingerprint(const char* text, std::size_t size, const char* path, char* fingerprint) {
+  return testing::guard([&] {
+    const std::string hash = parse_manifest(std::string_view(text, size)).fingerprint(path);
+    std::memcpy(fingerprint, hash.c_str(), hash.size() + 1);
+  });
 }
 int lkt_is_safe_path(const char* path) { return is_safe_path(path) ? 1 : 0; }
 }

@@ -17,6 +17,7 @@ using namespace likeness;  // a test harness: every name below is the core's
 namespace {
 
 constexpr std::size_t kCount = 4;
+constexpr char kPackage[] = "unet.mlpackage";  // all functions are in one, as Core ML has them
 using In = std::vector<const float*>;
 using Out = std::vector<float*>;
 
@@ -81,9 +82,8 @@ class FakeProgram final : public Program {
 class FakeBackend final : public Backend {
  public:
   explicit FakeBackend(Counters& counters) : counters_(counters) {}
-  std::unique_ptr<Program> load(const std::string&, const std::string& shown,
-                                const ProgramSignature&) override {
-    return std::make_unique<FakeProgram>(shown, counters_);
+  std::unique_ptr<Program> load(const ProgramSource& source, const ProgramSignature&) override {
+    return std::make_unique<FakeProgram>(source.function, counters_);
   }
   std::size_t memory_estimate(std::size_t file_bytes) const override { return file_bytes; }
 
@@ -99,18 +99,21 @@ Manifest staged_manifest() {
     m.tensors[name] = {name, TensorType::f32, {1, 2, 2}};
   }
   m.tensors["loss"] = {"loss", TensorType::f32, {1}};
-  const ProgramSpec a = {"a.forward", {"x_t.s", "K0.s", "V0.s", "t.s"}, {"h"}};
-  const ProgramSpec a_back = {"a.backward", {"x_t.s", "K0.s", "V0.s", "d:h"}, {"d:K0.s", "d:V0.s"}};
-  const ProgramSpec b = {"b.forward", {"h", "K1.s", "V1.s"}, {"g"}};
+  const ProgramSpec a = {kPackage, "a.forward", {"x_t.s", "K0.s", "V0.s", "t.s"}, {"h"}};
+  const ProgramSpec a_back = {
+      kPackage, "a.backward", {"x_t.s", "K0.s", "V0.s", "d:h"}, {"d:K0.s", "d:V0.s"}};
+  const ProgramSpec b = {kPackage, "b.forward", {"h", "K1.s", "V1.s"}, {"g"}};
   const ProgramSpec b_back = {
-      "b.backward", {"h", "K1.s", "V1.s", "d:g"}, {"d:h", "d:K1.s", "d:V1.s"}};
-  const ProgramSpec out = {"out.forward", {"g", "h"}, {"y"}};
+      kPackage, "b.backward", {"h", "K1.s", "V1.s", "d:g"}, {"d:h", "d:K1.s", "d:V1.s"}};
+  const ProgramSpec out = {kPackage, "out.forward", {"g", "h"}, {"y"}};
   const ProgramSpec out_back = {
-      "out.backward", {"g", "h", "target.s", "weight.s"}, {"loss", "d:g", "d:h"}};
+      kPackage, "out.backward", {"g", "h", "target.s", "weight.s"}, {"loss", "d:g", "d:h"}};
   m.methods["train_step"] = {"train_step",
                              {{"a", a, a_back}, {"b", b, b_back}, {"out", {}, out_back}}};
   m.methods["denoise"] = {"denoise", {{"a", a, {}}, {"b", b, {}}, {"out", out, {}}}};
-  for (const auto& item : functions()) m.files[item.first] = {100, ""};
+  m.files[std::string(kPackage) + "/Manifest.json"] = {30, ""};
+  m.files[std::string(kPackage) + "/Data/weight.bin"] = {70, ""};
+  m.files["unet.mlpackage.txt"] = {1000, ""};  // beside it, not in it
   return m;
 }
 

@@ -1,0 +1,58 @@
+"""One constant for a weight and its transpose.
+
+A linear layer multiplies by the transpose of its weight, and its gradient by the weight itself. coremltools writes both
+as `linear`, which transposes, and so stores the weight twice. `matmul` does not transpose.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from export.coreml.quiet import AbstractGraphPass, Builder, block_context_manager, register_pass
+
+SHARE_WEIGHTS = "likeness::share_transposed_weights"
+
+
+@register_pass(namespace="likeness")
+class share_transposed_weights(AbstractGraphPass):  # noqa: N801 (the name that pass pipelines know it by)
+    """`linear` without bias by the transpose of a constant that is there becomes `matmul` by that constant."""
+
+    def apply(self, prog: Any) -> None:
+        for function in prog.functions.values():
+            self._apply_to_function(function)
+
+    @block_context_manager
+    def _apply_to_function(self, block: Any) -> None:
+        linears = [operation for operation in block.operations if operation.op_type == "linear"]
+        with_bias = {_key(one.weight.val): one.weight for one in linears if _is_constant(one.weight) and _has_bias(one)}
+        others = [one for one in linears if _is_constant(one.weight) and not _has_bias(one)]
+        # Without a bias in either direction, the first one stays as it is.
+        kept = dict(with_bias)
+        for one in others:
+            twin = kept.get(_key(one.weight.val.T))
+            if twin is None:
+                kept.setdefault(_key(one.weight.val), one.weight)
+            else:
+                _multiply_by(block, one, twin)
+
+
+def _is_constant(weight: Any) -> bool:
+    return weight.op is not None and weight.op.op_type == "const"
+
+
+def _has_bias(linear: Any) -> bool:
+    return linear.bias is not None and bool(np.any(linear.bias.val))
+
+
+def _key(value: np.ndarray) -> tuple[tuple[int, ...], bytes]:
+    return value.shape, np.ascontiguousarray(value).tobytes()
+
+
+def _multiply_by(block: Any, linear: Any, weight: Any) -> None:
+    """`weight` is moved before `linear`, for it may be defined only later."""
+    constant = Builder.const(val=weight.val, before_op=linear, name=f"{linear.name}_shared")
+    product = Builder.matmul(x=linear.x, y=constant, before_op=linear, name=linear.outputs[0].name)
+    block.replace_uses_of_var_after_op(anchor_op=linear, old_var=linear.outputs[0], new_var=product, force_replace=True)
+    block.remove_ops([linear])
