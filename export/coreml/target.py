@@ -53,4 +53,4 @@ class CoremlTarget:
         return run_of(InterpretedProgram(folder / program.program, program.function), program)
 
     def bounds(self, method: str) -> Bounds:
-        return bounds(self.settings.weights, self.settings.train_precision, method)
+        return bounds(self.settings.weights, method)
