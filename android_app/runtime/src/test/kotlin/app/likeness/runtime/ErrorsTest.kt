@@ -77,7 +77,8 @@ class ErrorsTest : RuntimeTest() {
 
     @Test
     fun `bundles of another version`() {
-        val version = Regex("\"format_version\": *[0-9]+").find(File(World.tinyBundle, "manifest.json").readText())!!.value
+        val manifest = File(World.tinyBundle, "manifest.json").readText()
+        val version = Regex("\"format_version\": *[0-9]+").find(manifest)!!.value
         val newer = copyBundle(World.tinyBundle, File(folder, "bundle"), version, version + "0")
         assertFails<UnsupportedVersionException>("update the app") { open(newer) }
     }
