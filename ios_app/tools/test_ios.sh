@@ -70,4 +70,6 @@ quietly "$OUT/reference.log" env PYTHONPATH="$PWD" \
 ios_app/tools/lint_swift.sh
 quietly "$OUT/parse.log" parse_apple_files
 quietly "$OUT/build.log" swift_package build --build-tests
-run_tests "$OUT/test.log" "${@/#/--filter=}"
+filters=()
+for filter in "$@"; do filters+=(--filter "$filter"); done
+run_tests "$OUT/test.log" "${filters[@]}"
