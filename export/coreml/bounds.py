@@ -3,7 +3,8 @@
 float16 rounds every result to 2⁻¹¹ of itself, and some hundred operations follow each other. A gradient passes twice as
 many and ends in sums whose terms cancel, so its largest error is an order larger; its direction hardly changes.
 Compressed weights are another model, near the first: how near is what `make check-coreml` tables. Each bound is about
-twice the worst figure measured there, on the default model, and on the tests' small ones with random weights.
+twice the worst figure measured on the default model and on the tests' small ones with random weights; those of palette6
+were measured on small models only.
 """
 
 from __future__ import annotations
