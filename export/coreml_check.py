@@ -27,7 +27,7 @@ from tqdm import tqdm
 from export.coreml.interpreter import PackageError
 from export.coreml.program import InterpretedProgram, Program, run_of
 from export.coreml.vectors import Vectors, VectorsError, read_vectors
-from export.parity import Parity, ParityError, check_all, figures, loss_scaled, table
+from export.parity import Parity, ParityError, as_called, check_all, figures, table
 from export.run_stages import run_method
 from models import manifest as mf
 
@@ -61,7 +61,7 @@ def check_method(
     def run(inputs: Sequence[Tensor]) -> list[Tensor]:
         return run_method(method, list(vectors.inputs), list(vectors.outputs), lambda p: run_of(load(p), p), inputs)
 
-    step = loss_scaled(run) if name == "train_step" and manifest.train_precision == "float16" else run
+    step = as_called(run, name, manifest.train_precision)
     inputs = list(vectors.inputs.values())
     parity = figures(name, list(vectors.outputs), step(inputs), list(vectors.outputs.values()))
     times = []

@@ -56,8 +56,13 @@ def psnr(actual: Tensor, expected: Tensor) -> float:
     return 300.0 if error == 0 else 10 * math.log10(peak * peak / error)
 
 
-def loss_scaled(run: Run) -> Run:
-    """A training step's run with its loss, and so its gradients, scaled on the way; its last input is `weight`."""
+def as_called(run: Run, method: str, train_precision: str) -> Run:
+    """`run` as the core calls it: a float16 training step with its loss, and so its gradients, scaled on the way.
+
+    Its last input is `weight`.
+    """
+    if method != "train_step" or train_precision != "float16":
+        return run
 
     def scaled(inputs: Sequence[Tensor]) -> list[Tensor]:
         *others, weight = inputs

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from export.joint_graph import trace
 from export.methods import Method, Options, adapter_specs, all_methods
-from export.parity import Parity, compare, loss_scaled
+from export.parity import Parity, as_called, compare
 from export.pipeline import Pipeline, load_pipeline
 from export.reference import Reference
 from export.run_stages import run_stages
@@ -90,9 +90,7 @@ def compare_all(
     results = []
     for method in tqdm([*all_methods(pipeline, options)], desc="comparing", unit="method", disable=None):
         run = _runner(methods[method.name], method, partial(target.load, folder))
-        if method.name == "train_step" and target.train_precision == "float16":
-            run = loss_scaled(run)
-        results.append(compare(method, run, reference))
+        results.append(compare(method, as_called(run, method.name, target.train_precision), reference))
     return results
 
 

@@ -6,6 +6,7 @@ as `linear`, which transposes, and so stores the weight twice. `matmul` does not
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,12 @@ class share_transposed_weights(AbstractGraphPass):  # noqa: N801 (the name that 
 
     @block_context_manager
     def _apply_to_function(self, block: Any) -> None:
-        linears = [operation for operation in block.operations if operation.op_type == "linear"]
-        with_bias = {_key(one.weight.val): one.weight for one in linears if _is_constant(one.weight) and _has_bias(one)}
-        others = [one for one in linears if _is_constant(one.weight) and not _has_bias(one)]
+        linears = [one for one in block.operations if one.op_type == "linear" and _is_constant(one.weight)]
+        kept = {_key(one.weight.val): one.weight for one in linears if _has_bias(one)}
         # Without a bias in either direction, the first one stays as it is.
-        kept = dict(with_bias)
-        for one in others:
+        for one in linears:
+            if _has_bias(one):
+                continue
             twin = kept.get(_key(one.weight.val.T))
             if twin is None:
                 kept.setdefault(_key(one.weight.val), one.weight)
@@ -47,7 +48,8 @@ def _has_bias(linear: Any) -> bool:
 
 
 def _key(value: np.ndarray) -> tuple[tuple[int, ...], bytes]:
-    return value.shape, np.ascontiguousarray(value).tobytes()
+    """Stands for the values: those of a large model need not be held twice."""
+    return value.shape, hashlib.sha256(np.ascontiguousarray(value).data).digest()
 
 
 def _multiply_by(block: Any, linear: Any, weight: Any) -> None:
