@@ -30,27 +30,41 @@ SHARED = {
 }
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the bundle, its report and vectors."""
-    folder = tmp_path_factory.mktemp("coreml")
+def export(folder: Path, *arguments: str) -> Path:
+    """`folder`, with a model, the bundle made of it, its report and vectors."""
     make_tiny_model(folder / "model")
     places = ["--model", str(folder / "model"), "--output", str(folder / "bundle")]
     sizes = ["--train-batch", "2", "--denoise-batch", "1", "--text-batch", "2", "--lora-rank", "3", "--name", "tiny"]
     report = ["--report", str(folder / "report.json")]
-    assert make_bundle.main(["--target", "coreml", *places, *sizes, *report]) == 0
+    assert make_bundle.main(["--target", "coreml", *places, *sizes, *report, *arguments]) == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(tmp_path_factory.mktemp("coreml"))
+
+
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(tmp_path_factory.mktemp("coreml_staged"), "--staged")
+
+
+def packages_of(bundle: Path) -> dict[str, set[str]]:
+    """Package → functions of it, as the manifest names them."""
+    found: dict[str, set[str]] = {}
+    for method in mf.read(bundle).methods.values():
+        for stage in method.stages:
+            for program in (stage.forward, stage.backward):
+                if program is not None:
+                    found.setdefault(program.program, set()).add(program.function)
+    return found
 
 
 def test_methods_of_the_same_weights_are_functions_of_one_package(exported: Path) -> None:
     manifest = mf.read(exported / "bundle")
     assert (manifest.backend, manifest.train_precision) == ("coreml", "float16")
-    found: dict[str, set[str]] = {}
-    for method in manifest.methods.values():
-        for stage in method.stages:
-            for program in (stage.forward, stage.backward):
-                if program is not None:
-                    found.setdefault(program.program, set()).add(program.function)
+    found = packages_of(exported / "bundle")
     assert found == SHARED
     for path, functions in found.items():
         assert set(Package(exported / "bundle" / path).functions) == functions
@@ -60,6 +74,22 @@ def test_methods_of_the_same_weights_are_functions_of_one_package(exported: Path
     # More: an upsampler's kernel is 4×4 instead of 3×3, and every constant has a header and is padded to 64 bytes.
     # Less: the cross-attentions' K and V are inputs.
     assert weights.stat().st_size < 1.4 * each_once
+
+
+def test_a_stage_is_one_package(staged: Path) -> None:
+    """Denoising and training, forward and backward, share its weights."""
+    found = packages_of(staged / "bundle")
+    stages = {path: functions for path, functions in found.items() if path.startswith("methods/unet/")}
+    assert len(stages) > 5 and "methods/unet.mlpackage" not in found
+    forward = {"denoise_forward", "train_step_forward", "train_step_backward"}
+    assert max(stages.values(), key=len) == forward
+    for path, functions in stages.items():
+        assert set(Package(staged / "bundle" / path).functions) == functions
+
+
+def test_the_check_runs_a_method_stage_after_stage(staged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(staged) == 0
+    assert "\ntrain_step " in capsys.readouterr().out
 
 
 def test_names_and_types_are_the_manifests(exported: Path) -> None:

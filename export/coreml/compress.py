@@ -13,6 +13,7 @@ from unittest import mock
 
 import numpy as np
 
+from export.coreml.palette import palette
 from export.coreml.quiet import (
     AbstractGraphPass,
     Builder,
@@ -25,8 +26,6 @@ from export.coreml.quiet import (
 
 MIN_ELEMENTS = 512
 """Smaller weights are left alone: a scale each would not make them smaller."""
-
-PALETTE_BITS = 6
 
 FIRST_AXIS = mock.patch.object(optimize_utils, "select_input_output_channel_axis", lambda weight: (1, 0))
 """Inside, (input axis, output axis) of every weight, whatever reads it."""
@@ -71,9 +70,7 @@ def is_weight(constant: Any) -> bool:
 INT8 = optimize.OpLinearQuantizerConfig(
     mode="linear_symmetric", granularity="per_channel", weight_threshold=MIN_ELEMENTS
 )
-PALETTE = optimize.OpPalettizerConfig(
-    mode="kmeans", nbits=PALETTE_BITS, granularity="per_tensor", weight_threshold=MIN_ELEMENTS
-)
+PALETTE = optimize.OpPalettizerConfig(mode="custom", lut_function=palette, weight_threshold=MIN_ELEMENTS)
 
 
 def _for_weights(model: Any, config: Any) -> Any:
