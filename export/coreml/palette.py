@@ -2,7 +2,7 @@
 
 coremltools clusters every element with scikit-learn, k-means++ first, which takes minutes for a model of ten million;
 its faster way calls `kmeans1d` with an argument that no released version takes. A float16 weight has a few thousand
-different values: those are clustered here, each weighing as often as it occurs, and from the same seed, so that a shared
+different values: those are clustered here, each weighing as often as it occurs, from the same seed, so that a shared
 weight's table is the same wherever it is made.
 """
 

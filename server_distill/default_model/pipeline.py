@@ -12,13 +12,14 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from models.whole_files import whole_file, whole_files
+from server_distill.default_model.widen_unet import widen
 
 UNET = {
     "sample_size": 16,
     "in_channels": 4,
     "out_channels": 4,
     "layers_per_block": 2,
-    "block_out_channels": (32, 64, 128, 256),
+    "block_out_channels": (64, 96, 128, 256),
     "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
     "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
     "cross_attention_dim": 128,
@@ -39,8 +40,13 @@ SCHEDULE = {
 
 
 def start_from(unet: UNet2DConditionModel, folder: Path) -> None:
-    """Give `unet` the weights of the one in a pipeline's folder, which must have the same shape (else RuntimeError)."""
+    """Give `unet` the weights of the one in a pipeline's folder, widened if that is narrower.
+
+    Raises ValueError if it cannot be widened to `unet`'s levels, RuntimeError if the two differ otherwise.
+    """
     started = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    if tuple(started.config.block_out_channels) != tuple(unet.config.block_out_channels):
+        started = widen(started, unet.config.block_out_channels)
     unet.load_state_dict(started.state_dict())
 
 

@@ -81,8 +81,9 @@ def _widened(name: str, old: Tensor, shape: torch.Size, parts: dict[str, Parts],
     if name == "time_embedding.linear_1.weight":
         return _on_old_frequencies(result, shape[1])
     if old.dim() > 1 and shape[1] != old.shape[1]:
-        takes_skip = joined and what in ("conv1.weight", "conv_shortcut.weight")
-        result = _shared(result, joined if takes_skip else [(old.shape[1], shape[1])], generator)
+        takes_skip = what in ("conv1.weight", "conv_shortcut.weight")
+        inputs = joined if joined and takes_skip else [(old.shape[1], shape[1])]
+        result = _shared(result, inputs, generator)
     if name.endswith("to_q.weight"):  # a head's products are sums over more channels now, and divided by √channels
         repeats = _repeats([(old.shape[0], shape[0])])
         result = result / repeats[:, None] * (shape[0] / old.shape[0]) ** 0.5
@@ -114,7 +115,7 @@ def _shared(weight: Tensor, parts: Parts, generator: torch.Generator) -> Tensor:
 
 
 def _on_old_frequencies(weight: Tensor, inputs: int) -> Tensor:
-    """The time embedding's first weights (O, I) over `inputs` sinusoids of frequencies 10⁻⁸ᵏᐟⁱⁿᵖᵘᵗˢ, cosines then sines.
+    """The time embedding's first weights (O, I) over `inputs` sinusoids, cosines then sines: 10⁻⁸ᵏᐟⁱⁿᵖᵘᵗˢ each.
 
     An old frequency goes to the nearest one; with a whole factor it is among the new ones.
     """
