@@ -33,9 +33,7 @@ def widen(unet: UNet2DConditionModel, widths: Sequence[int], seed: int = 0) -> U
     shapes = {name: tensor.shape for name, tensor in wide.state_dict().items()}
     generator = torch.Generator().manual_seed(seed)
     parts = _concatenations(old_widths, tuple(widths), unet.config.layers_per_block)
-    state = {
-        name: _widened(name, tensor, shapes[name], parts, generator) for name, tensor in unet.state_dict().items()
-    }
+    state = {name: _widened(name, tensor, shapes[name], parts, generator) for name, tensor in unet.state_dict().items()}
     wide.load_state_dict(state)
     return wide
 

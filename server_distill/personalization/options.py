@@ -79,9 +79,7 @@ def _add_prior_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--prior_loss_weight", type=float, default=1.0)
     group.add_argument("--sample_batch_size", type=int, default=4, help="pictures drawn at a time")
     group.add_argument("--num_inference_steps", type=int, default=25, help="denoising steps of a drawn picture")
-    group.add_argument(
-        "--prior_generation_precision", choices=tuple(DTYPES), help="default: fp16 on a GPU, else fp32"
-    )
+    group.add_argument("--prior_generation_precision", choices=tuple(DTYPES), help="default: fp16 on a GPU, else fp32")
 
 
 def _add_view_options(parser: argparse.ArgumentParser) -> None:
