@@ -50,16 +50,20 @@ demo: core  ## Photos in, personalized pictures out: out/demo/sheet.png (PHOTOS=
 # meet in a process: the tests' bundle is made beforehand, and the exporter's tests run apart.
 EXPORT_TESTS := $(wildcard tests/test_export_*.py)
 
+# Tests compute with one thread each; those of a file share its fixtures, and so its process.
+JOBS ?= 2
+PYTEST := $(PY) -m pytest -n $(JOBS) --dist loadfile
+
 test-bundle-%: core
 	$(PY) -m tests.bundles $*
 
 test: test-bundle-tiny test-bundle-tiny-staged test-bundle-default lint  ## Every test, slow ones too
-	$(PY) -m pytest $(EXPORT_TESTS)
-	$(PY) -m pytest tests $(EXPORT_TESTS:%=--ignore=%)
+	$(PYTEST) $(EXPORT_TESTS)
+	$(PYTEST) tests $(EXPORT_TESTS:%=--ignore=%)
 
 test-fast: test-bundle-tiny  ## The tests that take seconds
-	$(PY) -m pytest $(EXPORT_TESTS) -m 'not slow'
-	$(PY) -m pytest tests $(EXPORT_TESTS:%=--ignore=%) -m 'not slow'
+	$(PYTEST) $(EXPORT_TESTS) -m 'not slow'
+	$(PYTEST) tests $(EXPORT_TESTS:%=--ignore=%) -m 'not slow'
 
 # The sanitizers' runtime must come before Python itself, and find the C++ library's throw; Python's leaks are not the core's.
 # Nothing is captured (-s): a report would be lost with the process.
