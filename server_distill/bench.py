@@ -39,8 +39,8 @@ def eager_train_step(model: Path, batch: int, threads: int) -> Callable[[], None
     from transformers import CLIPTextModel
 
     torch.set_num_threads(threads)
-    unet = UNet2DConditionModel.from_pretrained(model / "unet", torch_dtype=torch.float32).requires_grad_(False)
-    text = CLIPTextModel.from_pretrained(model / "text_encoder", torch_dtype=torch.float32).requires_grad_(False)
+    unet = UNet2DConditionModel.from_pretrained(model / "unet", dtype=torch.float32).requires_grad_(False)
+    text = CLIPTextModel.from_pretrained(model / "text_encoder", dtype=torch.float32).requires_grad_(False)
     trained = [p.requires_grad_() for n, p in unet.named_parameters() if "attn2.to_k" in n or "attn2.to_v" in n]
     table = text.get_input_embeddings().weight.requires_grad_()
     optimizer = torch.optim.AdamW([*trained, table], lr=1e-6)
@@ -68,7 +68,7 @@ def eager_denoise_step(model: Path, batch: int, threads: int) -> Callable[[], No
     from diffusers import UNet2DConditionModel
 
     torch.set_num_threads(threads)
-    unet = UNet2DConditionModel.from_pretrained(model / "unet", torch_dtype=torch.float32).eval()
+    unet = UNet2DConditionModel.from_pretrained(model / "unet", dtype=torch.float32).eval()
     side = unet.config.sample_size
     x, t = torch.randn(batch, unet.config.in_channels, side, side), torch.full((batch,), 321)
     hidden = torch.randn(batch, 24, unet.config.cross_attention_dim)

@@ -163,14 +163,14 @@ def load_networks(
     """The teacher, frozen, in its precision and place; the student, float32."""
     model = args.pretrained_model_name_or_path
     teacher = UNet2DConditionModel.from_pretrained(
-        model, subfolder="unet", revision=args.revision, variant=args.variant, torch_dtype=torch.float32
+        model, subfolder="unet", revision=args.revision, variant=args.variant, dtype=torch.float32
     )
     check_supported(teacher)
     if args.prepare_unet:
         student = make_student(teacher, args.distill_level)
     else:
         folder = args.student / "unet" if (args.student / "unet").is_dir() else args.student
-        student = UNet2DConditionModel.from_pretrained(folder, torch_dtype=torch.float32)
+        student = UNet2DConditionModel.from_pretrained(folder, dtype=torch.float32)
     precision = accelerator.mixed_precision if args.teacher_precision == "auto" else args.teacher_precision
     freeze(teacher, precision, accelerator.device)
     if args.offload_teacher:

@@ -149,7 +149,7 @@ def errors(args: argparse.Namespace, student: Path) -> dict[str, float]:
     """A student against its teacher, on what every arm was taught on and with the adapters that LEARNED holds."""
 
     def unet(folder: Path) -> UNet2DConditionModel:
-        return UNet2DConditionModel.from_pretrained(folder, subfolder="unet", torch_dtype=torch.float32).eval()
+        return UNet2DConditionModel.from_pretrained(folder, subfolder="unet", dtype=torch.float32).eval()
 
     distilled(args, "plain", 0, args.output / "plain" / "0" / "student")  # which has the teacher draw the latents
     teacher, schedule = unet(args.teacher), DDPMScheduler.from_pretrained(args.teacher, subfolder="scheduler")

@@ -86,10 +86,10 @@ def figures(output: Path) -> list[dict[str, float]]:
 
 def new_pipeline(folder: Path) -> StableDiffusionPipeline:
     return StableDiffusionPipeline(
-        vae=AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32),
-        text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder", torch_dtype=torch.float32),
+        vae=AutoencoderKL.from_pretrained(folder / "vae", dtype=torch.float32),
+        text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
-        unet=UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32).eval(),
+        unet=UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32).eval(),
         scheduler=DDPMScheduler.from_pretrained(folder / "scheduler"),
         safety_checker=None,
         feature_extractor=None,

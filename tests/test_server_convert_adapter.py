@@ -33,13 +33,13 @@ def pipeline_folder(tiny_bundle: ExportedModel) -> Path:
 
 
 def new_unet(folder: Path) -> UNet2DConditionModel:
-    return UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32).eval()
+    return UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32).eval()
 
 
 def new_pipeline(folder: Path) -> StableDiffusionPipeline:
     return StableDiffusionPipeline(
         vae=AutoencoderKL.from_pretrained(folder / "vae"),
-        text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder", torch_dtype=torch.float32),
+        text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
         unet=new_unet(folder),
         scheduler=DDPMScheduler.from_pretrained(folder / "scheduler"),

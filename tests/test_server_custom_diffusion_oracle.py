@@ -104,7 +104,7 @@ def plain_training(
 ) -> tuple[list[float], Tensor, dict]:
     """Losses, the new token's row, and the matrices, of a loop over a whole embedding table with AdamW."""
     unet = UNet2DConditionModel.from_pretrained(world / model / "unet").requires_grad_(False)
-    text = CLIPTextModel.from_pretrained(world / model / "text_encoder", torch_dtype=torch.float32)
+    text = CLIPTextModel.from_pretrained(world / model / "text_encoder", dtype=torch.float32)
     text.requires_grad_(False)
     tokenizer = CLIPTokenizer.from_pretrained(world / model / "tokenizer")
     schedule = DDPMScheduler.from_pretrained(world / model / "scheduler")

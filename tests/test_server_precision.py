@@ -47,7 +47,7 @@ def test_what_launch_said_counts_where_nothing_else_does(monkeypatch: pytest.Mon
 
 def small_unet() -> UNet2DConditionModel:
     torch.manual_seed(0)
-    return UNet2DConditionModel.from_pretrained("models/default/student/unet", torch_dtype=torch.float32)
+    return UNet2DConditionModel.from_pretrained("models/default/student/unet", dtype=torch.float32)
 
 
 @pytest.mark.parametrize("native", [False, True])

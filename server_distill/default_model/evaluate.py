@@ -36,7 +36,7 @@ from server_distill.evaluation.image_scores import frechet_distance
 
 def load_pipeline(folder: Path) -> StableDiffusionPipeline:
     """A diffusers folder in float32 with DPM-Solver++ (Lu et al. 2022), its progress bar off."""
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, safety_checker=None)
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, safety_checker=None)
     pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -44,7 +44,7 @@ def start_from(unet: UNet2DConditionModel, folder: Path) -> None:
 
     Raises ValueError if it cannot be widened to `unet`'s levels, RuntimeError if the two differ otherwise.
     """
-    started = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    started = UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32)
     if tuple(started.config.block_out_channels) != tuple(unet.config.block_out_channels):
         started = widen(started, unet.config.block_out_channels)
     unet.load_state_dict(started.state_dict())

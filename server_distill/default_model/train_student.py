@@ -79,7 +79,7 @@ class StudentLosses:
 def train_student(args: argparse.Namespace) -> None:
     """The whole run. Raises CheckpointError, NotFiniteError or OSError with a message that says what to do."""
     begun = time.monotonic()
-    pipeline = StableDiffusionPipeline.from_pretrained(args.teacher, safety_checker=None, torch_dtype=torch.float32)
+    pipeline = StableDiffusionPipeline.from_pretrained(args.teacher, safety_checker=None, dtype=torch.float32)
     teacher, text = pipeline.unet.requires_grad_(False), pipeline.text_encoder.requires_grad_(False)
     examples = LatentExamples(args.data, pipeline.tokenizer, args.seed)
     student = make_student(teacher, args.level).train()

@@ -74,7 +74,7 @@ def new_or_started(args: argparse.Namespace, tokenizer: CLIPTokenizer) -> TextAn
     torch.manual_seed(args.seed)
     text, unet = new_text_encoder(tokenizer), UNet2DConditionModel(**UNET)
     if args.start:
-        text = CLIPTextModel.from_pretrained(args.start / "text_encoder", torch_dtype=torch.float32)
+        text = CLIPTextModel.from_pretrained(args.start / "text_encoder", dtype=torch.float32)
         start_from(unet, args.start)
     elif find(args.output_dir, args.resume_from_checkpoint) is None:
         vae = AutoencoderKL.from_pretrained(args.vae).eval()

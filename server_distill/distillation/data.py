@@ -49,7 +49,7 @@ def cache_settings(args: argparse.Namespace) -> dict[str, object]:
 def make_cache(args: argparse.Namespace, folder: Path, device: torch.device) -> None:
     """Encode the data set, or let the teacher draw one; nothing is loaded where that is done already."""
     model = args.pretrained_model_name_or_path
-    where = {"revision": args.revision, "variant": args.variant, "torch_dtype": torch.float32}
+    where = {"revision": args.revision, "variant": args.variant, "dtype": torch.float32}
     if (folder / "complete.json").exists():
         LatentCacheWriter(folder, cache_settings(args))  # refuses another data set's
         return

@@ -28,7 +28,7 @@ class Clip:
             if kind != "clip":
                 raise EvaluationError(f"--clip: {folder} holds a {kind}, no CLIP model")
             model, info = CLIPModel.from_pretrained(
-                folder, local_files_only=True, torch_dtype=torch.float32, output_loading_info=True
+                folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
             )
             self.processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
         except EvaluationError:

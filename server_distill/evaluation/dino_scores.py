@@ -23,7 +23,7 @@ class Dino:
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         try:
             model, info = AutoModel.from_pretrained(
-                folder, local_files_only=True, torch_dtype=torch.float32, output_loading_info=True
+                folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
             )
             self.processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:

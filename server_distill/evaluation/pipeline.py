@@ -47,7 +47,7 @@ def load_pipeline(folder: Path, sampler: str = SAMPLERS[0]) -> StableDiffusionPi
     scheduler = DPMSolverMultistepScheduler if sampler == "dpmsolver++" else getattr(diffusers, str(named), None)
     if scheduler is None:
         raise EvaluationError(f"{folder}/scheduler: diffusers has no {named!r}; give --sampler dpmsolver++")
-    local: dict[str, Any] = {"local_files_only": True, "torch_dtype": torch.float32}
+    local: dict[str, Any] = {"local_files_only": True, "dtype": torch.float32}
     try:
         pipeline = StableDiffusionPipeline(
             vae=AutoencoderKL.from_pretrained(folder / "vae", **local),

@@ -51,7 +51,7 @@ def load_models(args: argparse.Namespace) -> Models:
     name: str = args.pretrained_model_name_or_path
     _check_folder(name)
     hub: dict[str, Any] = {"revision": args.revision, "cache_dir": args.cache_dir}
-    weights = {**hub, "variant": args.variant, "torch_dtype": torch.float32}
+    weights = {**hub, "variant": args.variant, "dtype": torch.float32}
     tokenizer: tuple[str, dict[str, Any]] = (name, {"subfolder": "tokenizer"})
     if args.tokenizer_name:
         tokenizer = (args.tokenizer_name, {})
@@ -89,7 +89,7 @@ def load_vae(args: argparse.Namespace) -> AutoencoderKL:
         revision=args.revision,
         cache_dir=args.cache_dir,
         variant=args.variant,
-        torch_dtype=torch.float32,
+        dtype=torch.float32,
     )
     return vae.requires_grad_(False).eval()
 

@@ -22,7 +22,7 @@ def save_with_unet(
         unet=unet,
         revision=revision,
         variant=variant,
-        torch_dtype=torch.float32,
+        dtype=torch.float32,
         safety_checker=None,
         requires_safety_checker=False,
     )

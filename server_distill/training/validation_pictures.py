@@ -21,7 +21,7 @@ def validation_pictures(
         unet=unet,
         revision=args.revision,
         variant=args.variant,
-        torch_dtype=torch.float32,
+        dtype=torch.float32,
         safety_checker=None,
     )
     pipeline.to(device).set_progress_bar_config(disable=True)

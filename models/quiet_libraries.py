@@ -1,0 +1,14 @@
+"""What installed libraries say of each other when they are imported, and nobody who runs this can act on, is not shown.
+
+torchao comes with ExecuTorch and misses its CUDA parts; torchvision is not needed. Errors are shown as ever.
+"""
+
+import logging
+
+for _name in (
+    "torchao",
+    "torch.utils._pytree",
+    "diffusers.quantizers.torchao.torchao_quantizer",
+    "transformers.utils.import_utils",
+):
+    logging.getLogger(_name).setLevel(logging.ERROR)
