@@ -17,13 +17,15 @@ QUICK_GELU_BETA = 1.702
 
 
 class ExportGroupNorm(nn.Module):
-    def __init__(self, norm: nn.GroupNorm) -> None:
+    def __init__(self, norm: nn.GroupNorm, deviation: ops.InverseDeviation) -> None:
         super().__init__()
         self.weight, self.bias, self.groups, self.eps = norm.weight, norm.bias, norm.num_groups, norm.eps
+        self.deviation = deviation
 
     def forward(self, x: Tensor) -> Tensor:
         image = x if x.ndim == 4 else x.unsqueeze(-1)
-        return ops.GroupNorm.apply(image, self.weight, self.bias, self.groups, self.eps).reshape(x.shape)
+        normal = ops.GroupNorm.apply(image, self.weight, self.bias, self.groups, self.eps, self.deviation)
+        return normal.reshape(x.shape)
 
 
 class ExportLayerNorm(nn.Module):
@@ -121,7 +123,7 @@ class ExportTimesteps(nn.Module):
 def replacement(module: nn.Module, forms: ops.Forms) -> nn.Module | None:
     """What stands in for `module` in an export, or None where it stays."""
     if isinstance(module, nn.GroupNorm):
-        return ExportGroupNorm(module)
+        return ExportGroupNorm(module, forms.group_deviation)
     if isinstance(module, nn.LayerNorm):
         return ExportLayerNorm(module, forms.row_mean)
     if isinstance(module, nn.SiLU):

@@ -20,6 +20,8 @@ from torch.nn import functional
 from models.attention import Attend
 
 Elementwise = Callable[[Tensor], Tensor]
+InverseDeviation = Callable[[Tensor, Elementwise, float], Tensor]
+"""Centred values, how the mean is taken, ε → 1/√(variance + ε)."""
 
 KEEP_PROBABILITIES_BYTES = 4 << 20
 """Attention probabilities up to this size are kept for the backward pass; larger ones are computed again."""
@@ -35,6 +37,7 @@ class Forms:
     """What a target wants written in its own way; the functions are the same."""
 
     row_mean: Elementwise
+    group_deviation: InverseDeviation
     gelu_derivative: Elementwise
     attend: Attend
 
@@ -49,20 +52,29 @@ def row_mean(x: Tensor) -> Tensor:
     return functional.linear(x, torch.full((1, x.shape[-1]), 1.0 / x.shape[-1]))
 
 
+def group_deviation(centred: Tensor, mean: Elementwise, eps: float) -> Tensor:
+    """1/√(variance + ε), in the shape of what `mean` gives."""
+    return torch.rsqrt(mean(centred * centred) + eps)
+
+
 class GroupNorm(torch.autograd.Function):
     """(N,C,H,W), weight and bias (C,). Channel means first, then group means by two small 1×1 convolutions."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, groups: int, eps: float, deviation: InverseDeviation
+    ) -> Tensor:
         channels = x.shape[1]
         member = torch.eye(groups).repeat_interleave(channels // groups, 1)
         to_groups = (member * (groups / channels)).reshape(groups, channels, 1, 1)
         to_channels = member.t().reshape(channels, groups, 1, 1)
         scale, shift = weight.reshape(1, -1, 1, 1), bias.reshape(1, -1, 1, 1)
-        mean = functional.conv2d(functional.conv2d(pixel_mean(x), to_groups), to_channels)
-        centred = x - mean
-        variance = functional.conv2d(pixel_mean(centred * centred), to_groups)
-        inverse = functional.conv2d(torch.rsqrt(variance + eps), to_channels)
+
+        def group_mean(x: Tensor) -> Tensor:
+            return functional.conv2d(functional.conv2d(pixel_mean(x), to_groups), to_channels)
+
+        centred = x - group_mean(x)
+        inverse = deviation(centred, group_mean, eps)
         ctx.save_for_backward(centred, inverse, scale, to_groups, to_channels)
         return centred * (inverse * scale) + shift
 
@@ -75,9 +87,10 @@ class GroupNorm(torch.autograd.Function):
             means = functional.conv2d(pixel_mean(x) * scale, to_groups)
             return functional.conv2d(means, to_channels)
 
-        along = group_mean(grad * centred) * (inverse * inverse * inverse)
+        normal = centred * inverse  # float16 does not have the cube of `inverse` where values are large
+        along = group_mean(grad * normal) * inverse
         level = group_mean(grad) * inverse
-        return grad * (inverse * scale) - centred * along - level, None, None, None, None
+        return grad * (inverse * scale) - normal * along - level, None, None, None, None, None
 
 
 class LayerNorm(torch.autograd.Function):
@@ -259,4 +272,4 @@ def upsampled_kernel(weight: Tensor) -> Tensor:
     return kernel
 
 
-XNNPACK = Forms(row_mean, gelu_derivative, attend)
+XNNPACK = Forms(row_mean, group_deviation, gelu_derivative, attend)

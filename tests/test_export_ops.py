@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -59,10 +59,33 @@ def compare(actual: Callable[..., Tensor], expected: Callable[..., Tensor], *inp
     [*itertools.product([(2, 12, 5, 3), (3, 12, 7)], [1, 4, 12]), ((1, 12, 1, 1), 1), ((1, 12, 1, 1), 4)],
     ids=str,
 )
-def test_group_norm(shape: tuple[int, ...], groups: int) -> None:
+def test_group_norm(shape: tuple[int, ...], groups: int, forms: ops.Forms) -> None:
     norm = nn.GroupNorm(groups, 12, eps=1e-5)
     norm.weight.data, norm.bias.data = tensor(12, seed=1), tensor(12, seed=2)
-    compare(replacement(norm, ops.XNNPACK), norm, tensor(*shape) * 3 + 5)
+    compare(replacement(norm, forms), norm, tensor(*shape) * 3 + 5)
+
+
+@pytest.fixture
+def float16_constants() -> Iterator[None]:
+    """Constants that a function makes are float16, as they are in a program that computes in it."""
+    torch.set_default_dtype(torch.float16)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e-1, 1.0, 300.0, 3000.0])
+def test_group_norm_in_float16(size: float, float16_constants: None) -> None:
+    """Squares of the larger values, and cubes of their deviation's inverse, are out of float16's range."""
+    x, grad = tensor(2, 16, 8, 8) * size, tensor(2, 16, 8, 8, seed=3)
+    weight, bias = tensor(16, seed=1), tensor(16, seed=2)
+    own = x.clone().requires_grad_()
+    out = ops.GroupNorm.apply(own, weight, bias, 4, 1e-5, coreml_forms.group_deviation)
+    exact = x.double().requires_grad_()
+    expected = functional.group_norm(exact, 4, weight.double(), bias.double(), 1e-5)
+    (actual_grad,) = torch.autograd.grad(out, own, grad * 8)  # as a scaled loss gives it
+    (expected_grad,) = torch.autograd.grad(expected, exact, grad.double() * 8)
+    for a, e in ((out, expected), (actual_grad, expected_grad)):
+        assert (a.double() - e).abs().max() < 5e-3 * e.abs().max()  # some ten roundings of 2⁻¹¹ each
 
 
 def test_layer_norm(forms: ops.Forms) -> None:

@@ -1,7 +1,8 @@
 """How the layers are written for Core ML: where it differs from XNNPACK (`export.functional_ops`).
 
 Core ML has an error function, so the exact GELU's derivative is written with it: XNNPACK's form divides by 1e-20, which
-float16 does not have. It has means, so that a norm is recognized as one. Attention comes in two forms.
+float16 does not have; nor has it the squares that a group normalization takes of large values. It has means, so that a
+layer normalization is recognized as one. Attention comes in two forms.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ import torch
 from torch import Tensor
 
 from export import functional_ops as ops
+from export.functional_ops import Elementwise
 
 MASKED = -1e4
 """In place of `models.attention.MASKED`, which float16 does not have: exp of it is 0 in float32 already."""
+
+LEAST_SIZE = 1e-2
+"""Added to what values are divided by before they are squared: ε over its square stays in float16's range."""
 
 QUERY_CHUNK = 512
 """Query rows whose scores `split_einsum` has at a time, as in Apple's SPLIT_EINSUM_V2 (ml-stable-diffusion)."""
@@ -24,6 +29,13 @@ QUERY_CHUNK = 512
 def row_mean(x: Tensor) -> Tensor:
     """(…,C) → (…,1)."""
     return x.mean(-1, keepdim=True)
+
+
+def group_deviation(centred: Tensor, mean: Elementwise, eps: float) -> Tensor:
+    """1/√(variance + ε) by way of the mean magnitude: squares of values beyond 255 are more than float16 has."""
+    size = mean(centred.abs()) + LEAST_SIZE
+    scaled = centred / size
+    return torch.rsqrt(mean(scaled * scaled) + eps / size / size) / size
 
 
 def gelu_derivative(x: Tensor) -> Tensor:
@@ -139,4 +151,4 @@ def attend_split_einsum(query: Tensor, key: Tensor, value: Tensor, heads: int, m
 def forms(attention: str) -> ops.Forms:
     """The forms for Core ML with attention as `original` (all heads in one product) or `split_einsum`."""
     attend = {"original": attend_original, "split_einsum": attend_split_einsum}[attention]
-    return ops.Forms(row_mean, gelu_derivative, attend)
+    return ops.Forms(row_mean, group_deviation, gelu_derivative, attend)
