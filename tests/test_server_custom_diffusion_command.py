@@ -159,7 +159,15 @@ def test_a_process_that_is_killed_goes_on_to_the_same_bytes(world: Path, tmp_pat
 def test_two_processes_share_the_drawing_and_train_one_model(world: Path, tmp_path: Path) -> None:
     more = ["--with_prior_preservation", "--class_prompt=cat", "--num_class_images=5", "--num_inference_steps=2"]
     arguments = command(world, tmp_path / "out", *more, f"--class_data_dir={tmp_path / 'drawn'}", "--max_train_steps=2")
-    program = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "server_distill.custom_diffusion"]
+    program = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "-m",
+        "server_distill.custom_diffusion",
+    ]
     environment = {**ENVIRONMENT, "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(
         [sys.executable, *program, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True

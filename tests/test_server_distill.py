@@ -218,7 +218,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, teacher: Path, capsys: pytest.
 
 def launch(*arguments: str, processes: int = 1) -> list[str]:
     if processes > 1:
-        launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     else:
         launcher = ["-m", "accelerate.commands.launch", "--mixed_precision=fp16", "--num_processes=1", "--cpu"]
     return [sys.executable, *launcher, "-m", "server_distill.distill", *arguments]

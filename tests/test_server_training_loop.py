@@ -199,7 +199,7 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
     """Gradients are averaged over processes: both end with the same weights, those of one batch of both's rows."""
     script = tmp_path / "two.py"
     script.write_text(TWO_PROCESSES)
-    command = ["-m", "torch.distributed.run", "--nproc_per_node", "2", str(script), str(tmp_path)]
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script), str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     result = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr[-2000:]
