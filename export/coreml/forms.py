@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from export import functional_ops as ops
-from export.functional_ops import Elementwise
 
 MASKED = -1e4
 """In place of `models.attention.MASKED`, which float16 does not have: exp of it is 0 in float32 already."""
@@ -31,7 +30,7 @@ def row_mean(x: Tensor) -> Tensor:
     return x.mean(-1, keepdim=True)
 
 
-def group_deviation(centred: Tensor, mean: Elementwise, eps: float) -> Tensor:
+def group_deviation(centred: Tensor, mean: ops.Elementwise, eps: float) -> Tensor:
     """1/√(variance + ε) by way of the mean magnitude: squares of values beyond 255 are more than float16 has."""
     size = mean(centred.abs()) + LEAST_SIZE
     scaled = centred / size

@@ -68,10 +68,10 @@ def _concatenations(old: tuple[int, ...], new: tuple[int, ...], layers: int) -> 
 
 def _widened(name: str, old: Tensor, shape: torch.Size, parts: dict[str, Parts], generator: torch.Generator) -> Tensor:
     """`old`, a parameter of this name, in `shape`."""
-    block, _, rest = name.rpartition("resnets.")
-    resnet, _, what = rest.partition(".")
-    joined = parts.get(f"{block}resnets.{resnet}") if block else None
-    if joined and what in ("norm1.weight", "norm1.bias"):
+    module, _, _ = name.rpartition(".")
+    resnet, _, layer = module.rpartition(".")
+    joined = parts.get(resnet)
+    if joined and layer == "norm1":
         return old[_originals(joined)]
     result = old
     if shape[0] != old.shape[0]:
@@ -79,7 +79,7 @@ def _widened(name: str, old: Tensor, shape: torch.Size, parts: dict[str, Parts],
     if name == "time_embedding.linear_1.weight":
         return _on_old_frequencies(result, shape[1])
     if old.dim() > 1 and shape[1] != old.shape[1]:
-        takes_skip = what in ("conv1.weight", "conv_shortcut.weight")
+        takes_skip = layer in ("conv1", "conv_shortcut")
         inputs = joined if joined and takes_skip else [(old.shape[1], shape[1])]
         result = _shared(result, inputs, generator)
     if name.endswith("to_q.weight"):  # a head's products are sums over more channels now, and divided by √channels
