@@ -1,7 +1,7 @@
 """What installed libraries say of each other when they are imported, and nobody who runs this can act on, is not shown.
 
-torchao comes with ExecuTorch and misses its CUDA parts; torchvision is not needed. Errors are shown as ever. Filters, not
-levels: the libraries set those again.
+torchao comes with ExecuTorch and misses its CUDA parts; torchvision is not needed. Errors are shown as ever. Filters,
+not levels: the libraries set those again.
 """
 
 import logging
