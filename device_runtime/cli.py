@@ -86,6 +86,11 @@ def parser() -> argparse.ArgumentParser:
         help="of the token's embedding; 0: not learned",
     )
     p.add_argument("--prior-loss-weight", type=float, metavar="X", help="0 switches prior preservation off")
+    p.add_argument(
+        "--caption-places",
+        action=argparse.BooleanOptionalAction,
+        help="let the model say what is behind the subject in each photo, so that it is not learned with it",
+    )
     p.add_argument("--views", type=int, metavar="N", help="augmented views of all photos together")
     p.add_argument("--seed", type=int, metavar="N", help="equal seeds and photos give equal adapters")
     p.add_argument("--checkpoint-every", type=int, metavar="N")

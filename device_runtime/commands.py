@@ -98,6 +98,7 @@ def open_session(engine: Engine, args: argparse.Namespace) -> Session:
             "checkpoint_every",
             "preview_every",
             "preview_prompt",
+            "caption_places",
         )
         if (value := getattr(args, name)) is not None
     }

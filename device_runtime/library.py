@@ -57,6 +57,7 @@ class TrainSettings(ctypes.Structure):
         ("prior_loss_weight", c_double),
         ("hflip", c_int32),
         ("size_augmentation", c_int32),
+        ("caption_places", c_int32),
     ]
 
 

@@ -43,6 +43,7 @@ class TrainSettings:
     prior_loss_weight: float = 1.0
     hflip: bool = True
     size_augmentation: bool = True
+    caption_places: bool = False
 
     def to_c(self) -> c.TrainSettings:
         values = {f.name: getattr(self, f.name) for f in fields(self)}

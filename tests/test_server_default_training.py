@@ -85,7 +85,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(name: str, latents: Pat
     program = train_teacher if name == "teacher" else train_student
     more = [f"--tokenizer={TEACHER / 'tokenizer'}"] if name == "teacher" else [f"--teacher={TEACHER}"]
     arguments = [*SHARED, *more, f"--data={latents}", f"--start={start}", f"--output_dir={tmp_path}"]
-    arguments += ["--max_train_steps=3", "--lr_warmup_steps=1"]
+    arguments += ["--max_train_steps=3", "--lr_warmup_steps=1", "--perceptual_weight=0.01"]
     assert program.main(arguments) == 0
     whole = unet_of(tmp_path)
     shutil.rmtree(tmp_path / "checkpoint-3")  # what a kill in the third step leaves
@@ -96,6 +96,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(name: str, latents: Pat
     assert any(not torch.equal(again[key], started[key].float()) for key in whole)
     figures = json.loads((tmp_path / "training.json").read_text())
     assert figures["steps"] == 3 and figures["batch"] == 2
+    assert figures["perceptual_loss"] > 0 and figures["task_loss"] > 0
 
 
 def test_missing_latents_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

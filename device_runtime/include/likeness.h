@@ -167,6 +167,9 @@ typedef struct lk_train_settings {
   double prior_loss_weight;      /* of prior preservation; 0: off */
   int32_t hflip;                 /* mirror half of the views */
   int32_t size_augmentation;     /* shrink and enlarge views as Custom Diffusion does */
+  int32_t caption_places;        /* the model says itself, of the places in the bundle's prior
+                                    captions, what is behind the subject in each photo, so that
+                                    the subject is learned and not what is behind it */
 } lk_train_settings;
 
 /* Fills in what the bundle recommends. Texts in it live as long as the engine. */
@@ -211,7 +214,7 @@ typedef enum lk_phase { LK_PHASE_ENCODING = 0, LK_PHASE_TRAINING = 1 } lk_phase;
 
 typedef struct lk_progress {
   int32_t phase;  /* lk_phase */
-  int64_t step;   /* views encoded, or steps taken */
+  int64_t step;   /* views encoded and photos' places named, or steps taken */
   int64_t steps;  /* of so many */
   double loss;    /* of this step; 0 while encoding */
   double seconds; /* since this phase of the run began */

@@ -29,6 +29,7 @@ TrainSettings from_c(const lk_train_settings& c, const TrainSettings& defaults) 
   s.prior_loss_weight = c.prior_loss_weight;
   s.hflip = c.hflip != 0;
   s.size_augmentation = c.size_augmentation != 0;
+  s.caption_places = c.caption_places != 0;
   return s;
 }
 
@@ -81,6 +82,7 @@ lk_status lk_train_settings_default(const lk_engine* engine, lk_train_settings* 
     settings->prior_loss_weight = d.prior_loss_weight;
     settings->hflip = d.hflip ? 1 : 0;
     settings->size_augmentation = d.size_augmentation ? 1 : 0;
+    settings->caption_places = d.caption_places ? 1 : 0;
   });
 }
 

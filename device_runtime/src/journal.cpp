@@ -82,6 +82,17 @@ LossScale read_loss_scale(const Manifest& m, const Safetensors& file, const std:
           whole_number(file, "loss_scale_good_steps", path, INT64_MAX), path};
 }
 
+// One a photo. Sessions from before captions named places have none.
+std::vector<std::string> read_places(const Safetensors& file, std::size_t photos,
+                                     const std::string& path) {
+  if (file.metadata.count("places") == 0) return std::vector<std::string>(photos);
+  const auto value = parse_strict_json(value_of(file, "places", path), path + ": places");
+  const JsonNode node(value, path + ": places");
+  std::vector<std::string> places = node.texts();
+  if (photos == 0 || places.size() != photos) node.fail("is not one a photo");
+  return places;
+}
+
 // Tensors of the state, by name, in one order for writing and reading.
 template <typename Visit>
 void for_each_tensor(const AdapterKind& kind, Visit visit) {
@@ -139,6 +150,7 @@ void Journal::save_views(const Engine& engine, const TrainSettings& settings, co
   Metadata metadata = common_metadata(engine, settings, kViewsFormat);
   metadata["photos"] = std::to_string(views.photos);
   metadata["prefixes"] = nlohmann::json(views.prefixes).dump();
+  metadata["places"] = nlohmann::json(views.places).dump();
   const auto bytes = serialize_safetensors(tensors, metadata);
   // A checkpoint without its views is of a session whose files were partly removed.
   std::error_code ignored;
@@ -165,6 +177,7 @@ Journal::Session Journal::load_session(const Engine& engine) const {
       parse_strict_json(value_of(file, "prefixes", file_path), file_path + ": prefixes");
   session.views.prefixes = JsonNode(prefixes, file_path + ": prefixes").texts();
   session.views.photos = static_cast<std::size_t>(whole_number(file, "photos", file_path, 1 << 20));
+  session.views.places = read_places(file, session.views.photos, file_path);
   const auto count = static_cast<std::int64_t>(session.views.count());
   if (count == 0) throw Error(ErrorCode::corrupt, file_path + " holds no view");
   const std::vector<std::int64_t> shape = {count, m.latent_channels, m.latent_size, m.latent_size};

@@ -30,6 +30,7 @@ enum class RandomStream : uint16_t {
   kPriorOrder = 5,
   kVaeSampling = 6,
   kAdapterInit = 7,
+  kPlaceNoise = 8,
 };
 
 // Uniform, normal and integer draws never share bits, even at equal (seed, stream, step, index).

@@ -7,6 +7,7 @@
 #include "error.h"
 #include "file_io.h"
 #include "generate.h"
+#include "places.h"
 
 namespace likeness {
 namespace {
@@ -81,7 +82,23 @@ std::unique_ptr<Session> Session::resume(std::shared_ptr<const Engine> engine,
 
 void Session::check_captions() const {
   // Before hours of training rather than in the middle.
-  for (const std::string& caption : instance_captions(settings_)) tokenize(tokenizer_, caption);
+  for (const std::string& caption : instance_captions(settings_, "")) {
+    tokenize(tokenizer_, caption);
+  }
+}
+
+// Those whose captions fit the model; none where captions do without.
+std::vector<std::string> Session::usable_places() const {
+  std::vector<std::string> usable;
+  if (!settings_.caption_places) return usable;
+  for (std::string& place : known_places(engine_->manifest())) {
+    const auto captions = instance_captions(settings_, place);
+    const bool all_fit = std::all_of(captions.begin(), captions.end(), [&](const auto& caption) {
+      return fits(tokenizer_, caption);
+    });
+    if (all_fit) usable.push_back(std::move(place));
+  }
+  return usable;
 }
 
 void Session::check_idle() { const ExclusiveUse use(busy_, kBusy); }
@@ -140,23 +157,39 @@ void Session::encode_photos(const SessionCallbacks& callbacks, double started) {
   if (photos_.empty()) {
     throw Error(ErrorCode::invalid_argument, "the session has no photo; add some before it runs");
   }
-  const auto report = [&](std::size_t done, std::size_t total) {
+  const std::vector<std::string> places = usable_places();
+  const std::size_t to_name = places.empty() ? 0 : photos_.size();
+  const std::size_t total = view_count(settings_, photos_.size()) + to_name;
+  const auto report = [&](std::size_t done) {
     SessionProgress progress;
     progress.step = static_cast<std::int64_t>(done);
     progress.steps = static_cast<std::int64_t>(total);
     progress.seconds = now() - started;
-    progress.eta = progress.seconds / static_cast<double>(done) * static_cast<double>(total - done);
+    progress.eta = progress.seconds / static_cast<double>(std::max<std::size_t>(done, 1)) *
+                   static_cast<double>(total - done);
     if (callbacks.progress) callbacks.progress(progress);
     wait_while_paused();
   };
   wait_while_paused();
-  Views views = make_views(*engine_, settings_, photos_, report);
+  Views views = make_views(*engine_, settings_, photos_,
+                           [&](std::size_t done, std::size_t) { report(done); });
   check_finite(views.mean, "an encoded photo", "the bundle is damaged, get it again");
   check_finite(views.deviation, "an encoded photo", "the bundle is damaged, get it again");
+  const std::vector<float> latents =
+      to_name == 0 ? std::vector<float>() : photo_latents(*engine_, photos_);
+  engine_->programs().drop(engine_->manifest().method("encode_image"));
+  if (to_name > 0) {
+    views.places = name_places(*engine_, settings_, state_.adapter, places, latents,
+                               [&](std::size_t done, std::size_t calls) {
+                                 report(views.count() + done * to_name / calls);
+                               });
+    if (settings_.preview_every == 0) {
+      engine_->programs().drop(engine_->manifest().method("denoise"));
+    }
+  }
   if (journal_) journal_->save_views(*engine_, settings_, views);
   views_ = std::move(views);
   photos_ = {};
-  engine_->programs().drop(engine_->manifest().method("encode_image"));
 }
 
 void Session::preview(const SessionCallbacks& callbacks) {

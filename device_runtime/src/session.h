@@ -22,7 +22,7 @@
 namespace likeness {
 
 struct SessionProgress {
-  bool training = false;  // false: encoding views
+  bool training = false;  // false: encoding views and naming places
   std::int64_t step = 0;
   std::int64_t steps = 0;
   double loss = 0.0;
@@ -77,6 +77,7 @@ class Session {
           Journal::Session resumed);
 
   void check_captions() const;
+  std::vector<std::string> usable_places() const;
   void encode_photos(const SessionCallbacks& callbacks, double started);
   void train_step(const SessionCallbacks& callbacks, double started, std::int64_t first_step);
   void checkpoint();

@@ -38,7 +38,15 @@ void estimate_memory(const Engine& engine, const TrainSettings& settings, Sessio
     largest = std::max(largest, programs.largest_program(m.method(name)));
   }
   // The image encoder runs before the others and is unloaded.
-  const std::size_t encoder = programs.memory_estimate(m.method("encode_image"));
+  std::size_t first = programs.memory_estimate(m.method("encode_image"));
+  if (settings.caption_places) {  // so do these
+    std::size_t naming = 0;
+    for (const std::string& name :
+         {std::string("encode_text"), kind.project_kv, std::string("denoise")}) {
+      naming += programs.memory_estimate(m.method(name));
+    }
+    first = std::max(first, naming);
+  }
 
   const std::size_t view_bytes =
       plan.views * (2 * m.latent_count() + m.latent_cells()) * sizeof(float);
@@ -50,10 +58,10 @@ void estimate_memory(const Engine& engine, const TrainSettings& settings, Sessio
                               activation_bytes(m, m.method("train_step")) +
                               engine.prior_latents().size() * sizeof(float) +
                               engine.token_embeddings().size() * sizeof(float) + kFixedBytes;
-  plan.resident_memory_bytes = working + std::max(resident, encoder);
+  plan.resident_memory_bytes = working + std::max(resident, first);
   const std::size_t budget = programs.budget_bytes();
   plan.staged = budget > 0 && resident > budget;
-  plan.memory_bytes = plan.staged ? working + std::max(std::max(budget, encoder), largest)
+  plan.memory_bytes = plan.staged ? working + std::max(std::max(budget, first), largest)
                                   : plan.resident_memory_bytes;
   plan.journal_bytes = view_bytes + 2 * 3 * adapter;
 }

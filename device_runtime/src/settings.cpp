@@ -34,6 +34,7 @@ void for_each_training_field(Settings& s, Visit visit) {
   visit("warmup_steps", s.warmup_steps);
   visit("hflip", s.hflip);
   visit("size_augmentation", s.size_augmentation);
+  visit("caption_places", s.caption_places);
   visit("checkpoint_every", s.checkpoint_every);
   visit("preview_every", s.preview_every);
   visit("preview_prompt", s.preview_prompt);

@@ -28,6 +28,7 @@ struct TrainSettings {
   std::int64_t warmup_steps = 0;
   bool hflip = true;
   bool size_augmentation = true;
+  bool caption_places = false;  // captions say where the photo was taken (places.h)
   std::int64_t checkpoint_every = 25;
   std::int64_t preview_every = 0;  // 0: none
   std::string preview_prompt;      // empty: "a photo of a <token> <class>"

@@ -54,10 +54,15 @@ std::vector<const void*> with_adapter(const std::vector<float>& hidden,
 
 }  // namespace
 
+bool fits(const Tokenizer& tokenizer, const std::string& prompt) {
+  return tokenizer.encode_raw(prompt).size() + 2 <=
+         static_cast<std::size_t>(tokenizer.config().max_length);
+}
+
 TokenIds tokenize(const Tokenizer& tokenizer, const std::string& prompt) {
-  const std::size_t used = tokenizer.encode_raw(prompt).size();
-  const auto room = static_cast<std::size_t>(tokenizer.config().max_length - 2);
-  if (used > room) {
+  if (!fits(tokenizer, prompt)) {
+    const std::size_t used = tokenizer.encode_raw(prompt).size();
+    const auto room = static_cast<std::size_t>(tokenizer.config().max_length - 2);
     throw Error(ErrorCode::invalid_argument, "the prompt has " + std::to_string(used) +
                                                  " tokens, this model reads " +
                                                  std::to_string(room) + "; shorten it");

@@ -19,6 +19,9 @@ using TokenIds = std::vector<std::int64_t>;  // max_length of them
 // is cut silently paints something else.
 TokenIds tokenize(const Tokenizer& tokenizer, const std::string& prompt);
 
+// Whether tokenize() takes it.
+bool fits(const Tokenizer& tokenizer, const std::string& prompt);
+
 // Modifier embeddings as the programs take them, (m, d): k rows, the rest zeros.
 std::vector<float> pad_modifiers(const Manifest& manifest, const std::vector<float>& embeddings);
 

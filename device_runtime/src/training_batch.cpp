@@ -17,8 +17,8 @@ constexpr char kAfterScale[] = "photo of a ";
 // Draws of kBatchOrder that are no part of a permutation, whose indices are numbers of views.
 constexpr std::uint64_t kTemplateDraws = std::uint64_t{1} << 32;
 
-std::string subject(const TrainSettings& settings) {
-  return settings.token + " " + settings.class_name;
+std::string subject_in(const TrainSettings& settings, const std::string& place) {
+  return settings.token + " " + settings.class_name + (place.empty() ? "" : " " + place);
 }
 
 // Element number `position` of an endless row of permutations of `count` elements.
@@ -37,11 +37,13 @@ std::size_t instance_rows_of(std::size_t rows, bool with_prior, std::int64_t ste
 
 }  // namespace
 
-std::vector<std::string> instance_captions(const TrainSettings& settings) {
+std::vector<std::string> instance_captions(const TrainSettings& settings,
+                                           const std::string& place) {
+  const std::string subject = subject_in(settings, place);
   std::vector<std::string> captions;
-  for (const char* phrase : kTemplates) captions.push_back(phrase + subject(settings));
+  for (const char* phrase : kTemplates) captions.push_back(phrase + subject);
   for (const char* scale : kScales) {
-    captions.push_back(std::string(scale) + kAfterScale + subject(settings));
+    captions.push_back(std::string(scale) + kAfterScale + subject);
   }
   return captions;
 }
@@ -82,7 +84,7 @@ TrainingBatch TrainingData::batch(std::int64_t step) const {
     const std::uint32_t choice = uniform_int(seed, RandomStream::kBatchOrder, at,
                                              kTemplateDraws + row, std::size(kTemplates));
     batch.captions.push_back((prefix.empty() ? kTemplates[choice] : prefix + kAfterScale) +
-                             subject(settings_));
+                             subject_in(settings_, views_.place(view)));
     fill_row(batch, row, step, latent.data());
     const float* mask = views_.mask.data() + view * cells;
     double valid = 0;

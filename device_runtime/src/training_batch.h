@@ -47,7 +47,8 @@ class TrainingData {
   const Prior& prior_;
 };
 
-// Every caption a session may use for the instance; to check that they fit the model.
-std::vector<std::string> instance_captions(const TrainSettings& settings);
+// Every caption a session may use for the instance in a place, "" for none; to check that they fit
+// the model.
+std::vector<std::string> instance_captions(const TrainSettings& settings, const std::string& place);
 
 }  // namespace likeness

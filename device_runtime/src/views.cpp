@@ -25,6 +25,7 @@ Views make_views(const Engine& engine, const TrainSettings& settings,
   const std::size_t total = view_count(settings, photos.size());
   Views views;
   views.photos = photos.size();
+  views.places.resize(photos.size());
   // A batch at a time: a hundred augmented pictures never exist together.
   for (std::size_t first = 0; first < total; first += m.image_batch) {
     std::vector<AugmentedView> batch;
@@ -46,6 +47,19 @@ Views make_views(const Engine& engine, const TrainSettings& settings,
     after_each(views.count(), total);
   }
   return views;
+}
+
+std::vector<float> photo_latents(const Engine& engine, const std::vector<Image>& photos) {
+  const int size = engine.manifest().image_size;
+  std::vector<float> latents;
+  for (const Image& photo : photos) {
+    const Image square = resize(photo, size, size, ResizeFilter::kLanczos3);
+    const LatentDistributions encoded = encode_images(engine, {&square});
+    for (const float value : encoded.mean) {
+      latents.push_back(static_cast<float>(value * engine.manifest().scaling_factor));
+    }
+  }
+  return latents;
 }
 
 Image prepare_photo(const Engine& engine, const PhotoView& photo) {

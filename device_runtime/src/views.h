@@ -16,11 +16,13 @@ namespace likeness {
 struct Views {
   std::size_t photos = 0;
   std::vector<std::string> prefixes;  // one a view: the scale in words, or ""
+  std::vector<std::string> places;    // one a photo: where it was taken, or ""
   std::vector<float> mean;            // (V, 4, h, w), unscaled
   std::vector<float> deviation;       // (V, 4, h, w)
   std::vector<float> mask;            // (V, h, w), 1 where the loss counts
 
   std::size_t count() const { return prefixes.size(); }
+  const std::string& place(std::size_t view) const { return places[view % photos]; }
 };
 
 // How many views training will use of so many photos: the setting, and at least one a photo.
@@ -30,6 +32,9 @@ std::size_t view_count(const TrainSettings& settings, std::size_t photos);
 Views make_views(const Engine& engine, const TrainSettings& settings,
                  const std::vector<Image>& photos,
                  const std::function<void(std::size_t, std::size_t)>& after_each);
+
+// The scaled means of the photos as they are, (N, 4, h, w).
+std::vector<float> photo_latents(const Engine& engine, const std::vector<Image>& photos);
 
 // A photo as a session keeps it until it is encoded: its centre square, no larger than views need.
 Image prepare_photo(const Engine& engine, const PhotoView& photo);

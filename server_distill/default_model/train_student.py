@@ -25,6 +25,7 @@ from transformers import CLIPTextModel
 
 from server_distill.default_model.cpu_speed import faster_precision, make_fast
 from server_distill.default_model.latent_examples import LatentExamples
+from server_distill.default_model.latent_perceptual_loss import LatentPerceptualLoss
 from server_distill.default_model.pipeline import SCHEDULE, save_pipeline, start_from, write_figures
 from server_distill.default_model.train_teacher import EMA_DECAY, add_default_model_options
 from server_distill.distillation.block_removal import ALIASES, LEVELS, feature_pairs, make_student
@@ -35,7 +36,7 @@ from server_distill.training.trackers import mean_of_last
 
 
 class StudentLosses:
-    """`task`, `output`, `feature` and their weighted sum `loss`, by micro-step."""
+    """`task`, `output`, `feature`, `perceptual` and their weighted sum `loss`, by micro-step."""
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class StudentLosses:
         self.student: nn.Module = student
         self.schedule = DDIMScheduler(**SCHEDULE)
         self.matching = FeatureMatching(student, feature_pairs(student, args.level), relative=True)
+        self.perceptual = LatentPerceptualLoss.from_options(args, accelerator, self.schedule)
 
     def prepare(self, student: nn.Module) -> None:
         self.student = student
@@ -73,6 +75,10 @@ class StudentLosses:
             "feature": self.matching.loss(),
         }
         loss = named["task"] + args.output_weight * named["output"] + args.feature_weight * named["feature"]
+        if self.perceptual is not None:
+            with self.accelerator.autocast():
+                named["perceptual"] = self.perceptual(batch, noisy, output)
+            loss = loss + args.perceptual_weight * named["perceptual"]
         return {"loss": loss, **named}
 
 
@@ -98,7 +104,8 @@ def train_student(args: argparse.Namespace) -> None:
         average.copy_to(student.parameters())
         save_pipeline(args.output_dir, args.vae, pipeline.tokenizer, text, student, examples.scaling_factor)
         recent = mean_of_last(args.output_dir / args.logging_dir, 300)
-        figures = {f"{name}_loss": round(recent[name], 5) for name in ("task", "output", "feature")}
+        names = [name for name in ("task", "output", "feature", "perceptual") if name in recent]
+        figures = {f"{name}_loss": round(recent[name], 5) for name in names}
         write_figures(args.output_dir, {"steps": done, "batch": args.train_batch_size, **figures}, begun)
 
 

@@ -25,6 +25,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from server_distill.default_model.cpu_speed import faster_precision, make_fast
 from server_distill.default_model.latent_examples import LatentExamples
+from server_distill.default_model.latent_perceptual_loss import LatentPerceptualLoss
 from server_distill.default_model.pipeline import SCHEDULE, UNET, save_pipeline, start_from, write_figures
 from server_distill.default_model.pretrain_text import new_text_encoder, object_targets, pretrain_text
 from server_distill.training.checkpoints import CheckpointError, find
@@ -51,22 +52,30 @@ class TextAndUNet(nn.Module):
 
 
 class TeacherLosses:
-    """The weighted squared error of v, by micro-step."""
+    """`task`, the weighted squared error of v, `perceptual`, and their weighted sum `loss`, by micro-step."""
 
-    def __init__(self, accelerator: Accelerator, model: nn.Module, examples: LatentExamples, batch: int) -> None:
-        self.accelerator, self.model, self.examples, self.size = accelerator, model, examples, batch
+    def __init__(
+        self, args: argparse.Namespace, accelerator: Accelerator, model: nn.Module, examples: LatentExamples
+    ) -> None:
+        self.args, self.accelerator, self.model, self.examples = args, accelerator, model, examples
         self.schedule = DDIMScheduler(**SCHEDULE)
+        self.perceptual = LatentPerceptualLoss.from_options(args, accelerator, self.schedule)
 
     def prepare(self, model: nn.Module) -> None:
         self.model = model
 
     def losses(self, micro_step: int) -> Mapping[str, Tensor]:
-        batch = self.examples.batch(micro_step, self.size, self.accelerator.process_index)
-        batch = batch.to(self.accelerator.device)
+        size = self.args.train_batch_size
+        batch = self.examples.batch(micro_step, size, self.accelerator.process_index).to(self.accelerator.device)
         noisy = self.schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
         target = self.schedule.get_velocity(batch.latents, batch.noise, batch.timesteps)
-        output = self.model(noisy, batch.timesteps, batch.token_ids)
-        return {"loss": (batch.weight * (output.float() - target).square()).mean()}
+        output = self.model(noisy, batch.timesteps, batch.token_ids).float()
+        task = (batch.weight * (output - target).square()).mean()
+        if self.perceptual is None:
+            return {"loss": task, "task": task}
+        with self.accelerator.autocast():
+            perceptual = self.perceptual(batch, noisy, output)
+        return {"loss": task + self.args.perceptual_weight * perceptual, "task": task, "perceptual": perceptual}
 
 
 def new_or_started(args: argparse.Namespace, tokenizer: CLIPTokenizer) -> TextAndUNet:
@@ -92,7 +101,7 @@ def train_teacher(args: argparse.Namespace) -> None:
     precision = args.mixed_precision or faster_precision(model.unet)
     make_fast(model.unet, precision)
     accelerator = make_accelerator(args, precision)
-    work = TeacherLosses(accelerator, model, examples, args.train_batch_size)
+    work = TeacherLosses(args, accelerator, model, examples)
     average = EMAModel(model.parameters(), decay=EMA_DECAY)
     groups = [
         {"params": list(model.text.parameters()), "lr": TEXT_RATE * args.learning_rate},
@@ -105,8 +114,9 @@ def train_teacher(args: argparse.Namespace) -> None:
     if accelerator.is_main_process:
         average.copy_to(model.parameters())
         save_pipeline(args.output_dir, args.vae, tokenizer, model.text, model.unet, examples.scaling_factor)
-        figures = mean_of_last(args.output_dir / args.logging_dir, 500)
-        write_figures(args.output_dir, {"steps": done, "batch": args.train_batch_size, "loss": figures["loss"]}, begun)
+        recent = mean_of_last(args.output_dir / args.logging_dir, 500)
+        figures = {f"{name}_loss": round(recent[name], 5) for name in ("task", "perceptual") if name in recent}
+        write_figures(args.output_dir, {"steps": done, "batch": args.train_batch_size, **figures}, begun)
 
 
 def add_default_model_options(parser: argparse.ArgumentParser, *, learning_rate: float, seed: int) -> None:
@@ -114,6 +124,10 @@ def add_default_model_options(parser: argparse.ArgumentParser, *, learning_rate:
     group = parser.add_argument_group("default model")
     group.add_argument("--data", type=Path, default=Path("out/train/latents.pt"), help="from cache_latents")
     group.add_argument("--vae", type=Path, default=Path("out/train/vae"))
+    group.add_argument(
+        "--perceptual_weight", type=float, default=0.0, help="of how pictures look (latent_perceptual_loss.py)"
+    )
+    group.add_argument("--perceptual_rows", type=int, default=16, help="at most so many pictures of a batch")
     group.add_argument("--start", type=Path, help="without a checkpoint, start from this pipeline folder's weights")
     add_training_options(parser, learning_rate=learning_rate, batch=48, warmup=100, seed=seed)
     parser.set_defaults(adam_beta2=0.99, checkpointing_steps=300, checkpoints_total_limit=1, max_train_steps=5000)

@@ -28,7 +28,7 @@ extension TrainSettings {
             learningRate: core.learning_rate, modifierLearningRate: core.modifier_learning_rate,
             weightDecay: core.weight_decay, maxGradNorm: core.max_grad_norm,
             priorLossWeight: core.prior_loss_weight, hflip: core.hflip != 0,
-            sizeAugmentation: core.size_augmentation != 0)
+            sizeAugmentation: core.size_augmentation != 0, captionPlaces: core.caption_places != 0)
     }
 
     /// Valid while `body` runs.
@@ -53,6 +53,7 @@ extension TrainSettings {
             core.prior_loss_weight = priorLossWeight
             core.hflip = hflip ? 1 : 0
             core.size_augmentation = sizeAugmentation ? 1 : 0
+            core.caption_places = captionPlaces ? 1 : 0
             return try body(&core)
         }
     }

@@ -36,12 +36,14 @@ public struct TrainSettings: Sendable, Equatable {
     public var hflip: Bool
     /// Shrink and enlarge views as Custom Diffusion does.
     public var sizeAugmentation: Bool
+    /// The model says itself what is behind the subject in each photo, so that it is not learned.
+    public var captionPlaces: Bool
 
     public init(
         className: String, token: String, adapterKind: String, lrSchedule: String, previewPrompt: String, seed: UInt64,
         steps: Int, warmupSteps: Int, views: Int, checkpointEvery: Int, previewEvery: Int, learningRate: Double,
         modifierLearningRate: Double, weightDecay: Double, maxGradNorm: Double, priorLossWeight: Double, hflip: Bool,
-        sizeAugmentation: Bool
+        sizeAugmentation: Bool, captionPlaces: Bool
     ) {
         self.className = className
         self.token = token
@@ -61,5 +63,6 @@ public struct TrainSettings: Sendable, Equatable {
         self.priorLossWeight = priorLossWeight
         self.hflip = hflip
         self.sizeAugmentation = sizeAugmentation
+        self.captionPlaces = captionPlaces
     }
 }

@@ -20,7 +20,7 @@ jobject train_settings_default(JNIEnv* env, jclass, jlong engine) {
       static_cast<jlong>(s.warmup_steps), static_cast<jlong>(s.views),
       static_cast<jlong>(s.checkpoint_every), static_cast<jlong>(s.preview_every), s.learning_rate,
       s.modifier_learning_rate, s.weight_decay, s.max_grad_norm, s.prior_loss_weight,
-      to_jboolean(s.hflip), to_jboolean(s.size_augmentation));
+      to_jboolean(s.hflip), to_jboolean(s.size_augmentation), to_jboolean(s.caption_places));
 }
 
 jlong session_create(JNIEnv* env, jclass, jlong engine, jbyteArray class_name, jbyteArray token,
@@ -29,7 +29,7 @@ jlong session_create(JNIEnv* env, jclass, jlong engine, jbyteArray class_name, j
                      jlong checkpoint_every, jlong preview_every, jdouble learning_rate,
                      jdouble modifier_learning_rate, jdouble weight_decay, jdouble max_grad_norm,
                      jdouble prior_loss_weight, jboolean hflip, jboolean size_augmentation,
-                     jbyteArray journal) {
+                     jboolean caption_places, jbyteArray journal) {
   const Bytes class_name_bytes(env, class_name), token_bytes(env, token),
       kind_bytes(env, adapter_kind);
   const Bytes schedule_bytes(env, lr_schedule), prompt_bytes(env, preview_prompt),
@@ -54,6 +54,7 @@ jlong session_create(JNIEnv* env, jclass, jlong engine, jbyteArray class_name, j
   s.prior_loss_weight = prior_loss_weight;
   s.hflip = hflip;
   s.size_augmentation = size_augmentation;
+  s.caption_places = caption_places;
   lk_session* session = nullptr;
   const lk_status status =
       lk_session_create(object_at<lk_engine>(engine), &s, folder.text(), &session);
@@ -141,7 +142,7 @@ void session_close(JNIEnv* env, jclass, jlong session) {
 
 const std::array<JNINativeMethod, 11> session_natives = {
     native("trainSettingsDefault", "(J)" LIKENESS_CLASS("TrainSettings"), train_settings_default),
-    native("sessionCreate", "(J[B[B[B[B[BJJJJJJDDDDDZZ[B)J", session_create),
+    native("sessionCreate", "(J[B[B[B[B[BJJJJJJDDDDDZZZ[B)J", session_create),
     native("sessionResume", "(J[B)J", session_resume),
     native("sessionAddPhoto", "(J[BII)V", session_add_photo),
     native("sessionPlan", "(J)" LIKENESS_CLASS("Plan"), session_plan),

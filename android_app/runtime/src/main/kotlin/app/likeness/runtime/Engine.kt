@@ -85,6 +85,7 @@ class Engine private constructor(private val handle: SharedHandle) : Studio {
         settings.priorLossWeight,
         settings.hflip,
         settings.sizeAugmentation,
+        settings.captionPlaces,
         journal?.toCore(),
     )
 

@@ -60,6 +60,7 @@ internal object Native {
         priorLossWeight: Double,
         hflip: Boolean,
         sizeAugmentation: Boolean,
+        captionPlaces: Boolean,
         journal: ByteArray?,
     ): Long
 
@@ -140,6 +141,7 @@ internal object Native {
         priorLossWeight: Double,
         hflip: Boolean,
         sizeAugmentation: Boolean,
+        captionPlaces: Boolean,
     ) = TrainSettings(
         className.decodeToString(),
         token.decodeToString(),
@@ -159,6 +161,7 @@ internal object Native {
         priorLossWeight,
         hflip,
         sizeAugmentation,
+        captionPlaces,
     )
 
     @JvmStatic

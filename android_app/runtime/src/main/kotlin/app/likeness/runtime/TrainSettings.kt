@@ -21,6 +21,7 @@ package app.likeness.runtime
  * @property priorLossWeight of prior preservation; 0: off
  * @property hflip mirror half of the views
  * @property sizeAugmentation shrink and enlarge views as Custom Diffusion does
+ * @property captionPlaces the model says itself what is behind the subject in each photo, so that it is not learned
  */
 data class TrainSettings(
     val className: String,
@@ -41,4 +42,5 @@ data class TrainSettings(
     val priorLossWeight: Double,
     val hflip: Boolean,
     val sizeAugmentation: Boolean,
+    val captionPlaces: Boolean,
 )

@@ -127,6 +127,7 @@ class SessionTest : RuntimeTest() {
                 priorLossWeight = 0.75,
                 hflip = true,
                 sizeAugmentation = false,
+                captionPlaces = true,
             )
         val file = engine.learn(File(folder, "a.safetensors"), settings)
         val training =
@@ -154,6 +155,7 @@ class SessionTest : RuntimeTest() {
                 "prior_loss_weight" to 0.75,
                 "hflip" to true,
                 "size_augmentation" to false,
+                "caption_places" to true,
                 "photos" to 2.0,
             )
         assertEquals<Map<*, *>>(expected, training)

@@ -1,0 +1,84 @@
+"""The perceptual term of the default UNets' loss: what it is zero for, what it teaches, which rows it looks at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler
+from torch import Tensor
+
+from server_distill.default_model.latent_examples import LatentBatch
+from server_distill.default_model.latent_perceptual_loss import BELOW, LatentPerceptualLoss
+from server_distill.default_model.perceptual_loss import perceptual_loss
+from server_distill.default_model.pipeline import SCHEDULE
+
+VAE = Path("models/default/teacher/vae")
+
+
+@pytest.fixture(scope="module")
+def loss() -> LatentPerceptualLoss:
+    return LatentPerceptualLoss(AutoencoderKL.from_pretrained(VAE), DDIMScheduler(**SCHEDULE), rows=2)
+
+
+def batch_at(*timesteps: int) -> LatentBatch:
+    """Random latents at these timesteps; what the loss does not read is empty."""
+    torch.manual_seed(0)
+    latents = torch.randn(len(timesteps), 4, 8, 8)
+    empty = torch.empty(0)
+    return LatentBatch(latents, empty, empty, torch.randn_like(latents), torch.tensor(timesteps))
+
+
+def noisy_and_v(loss: LatentPerceptualLoss, batch: LatentBatch) -> tuple[Tensor, Tensor]:
+    noisy = loss.schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
+    return noisy, loss.schedule.get_velocity(batch.latents, batch.noise, batch.timesteps)
+
+
+def test_the_true_velocity_amounts_to_the_real_picture(loss: LatentPerceptualLoss) -> None:
+    batch = batch_at(50, 650)
+    noisy, v = noisy_and_v(loss, batch)
+    # unit-length features, five layers of a float32 network: a wrong prediction scores thousands of times as much
+    assert loss(batch, noisy, v).item() < 1e-4
+    assert loss(batch, noisy, v + 0.3 * torch.randn_like(v)).item() > 0.1
+
+
+def test_it_is_the_distance_of_the_decoded_pictures(loss: LatentPerceptualLoss) -> None:
+    batch = batch_at(400)
+    noisy, v = noisy_and_v(loss, batch)
+    output = torch.zeros_like(v)
+    kept = loss.schedule.alphas_cumprod[400]  # x = √ᾱ·x_t − √(1−ᾱ)·v, Salimans & Ho 2022, appendix D
+    painted, wanted = loss.decode(kept.sqrt() * noisy), loss.decode(batch.latents)
+    assert loss(batch, noisy, output).item() == pytest.approx(perceptual_loss(painted, wanted).item(), rel=1e-4)
+
+
+def test_it_looks_at_the_first_rows_of_moderate_noise(loss: LatentPerceptualLoss) -> None:
+    batch = batch_at(BELOW, 300, 999, BELOW - 1, 10)
+    noisy, v = noisy_and_v(loss, batch)
+    output = (v + 0.1).requires_grad_()
+    loss(batch, noisy, output).backward()
+    assert output.grad is not None
+    assert output.grad.flatten(1).abs().sum(1).bool().tolist() == [False, True, False, True, False]
+
+
+def test_a_batch_of_noise_alone_adds_nothing(loss: LatentPerceptualLoss) -> None:
+    batch = batch_at(BELOW, 999)
+    noisy, v = noisy_and_v(loss, batch)
+    output = v.requires_grad_()
+    value = loss(batch, noisy, output)
+    value.backward()
+    assert value.item() == 0 and output.grad is not None and not output.grad.any()
+
+
+def test_it_teaches(loss: LatentPerceptualLoss) -> None:
+    batch = batch_at(300, 500)
+    noisy, v = noisy_and_v(loss, batch)
+    output = (v + 0.3 * torch.randn_like(v)).requires_grad_()
+    optimizer, values = torch.optim.Adam([output], lr=0.01), []
+    for _ in range(15):
+        optimizer.zero_grad()
+        value = loss(batch, noisy, output)
+        value.backward()
+        optimizer.step()
+        values.append(value.item())
+    assert values[-1] < 0.8 * values[0]
