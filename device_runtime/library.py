@@ -24,7 +24,7 @@ from pathlib import Path
 
 from device_runtime.errors import LikenessError, error_for
 
-API_VERSION = 2
+API_VERSION = 3
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -68,7 +68,7 @@ extern "C" {
 #endif
 
 /* Grows when a structure or a function changes its meaning. */
-#define LK_API_VERSION 2
+#define LK_API_VERSION 3
 
 typedef enum lk_status {
   LK_OK = 0,

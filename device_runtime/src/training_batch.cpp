@@ -16,6 +16,10 @@ constexpr char kAfterScale[] = "photo of a ";
 
 // Draws of kBatchOrder that are no part of a permutation, whose indices are numbers of views.
 constexpr std::uint64_t kTemplateDraws = std::uint64_t{1} << 32;
+constexpr std::uint64_t kPlaceDraws = kTemplateDraws + (std::uint64_t{1} << 31);
+
+// One caption in so many leaves its place out, so that prompts without any paint the subject too.
+constexpr std::uint32_t kPlaceLeftOut = 4;
 
 std::string subject_in(const TrainSettings& settings, const std::string& place) {
   return settings.token + " " + settings.class_name + (place.empty() ? "" : " " + place);
@@ -83,8 +87,10 @@ TrainingBatch TrainingData::batch(std::int64_t step) const {
     const std::string& prefix = views_.prefixes[view];
     const std::uint32_t choice = uniform_int(seed, RandomStream::kBatchOrder, at,
                                              kTemplateDraws + row, std::size(kTemplates));
+    const bool left_out =
+        uniform_int(seed, RandomStream::kBatchOrder, at, kPlaceDraws + row, kPlaceLeftOut) == 0;
     batch.captions.push_back((prefix.empty() ? kTemplates[choice] : prefix + kAfterScale) +
-                             subject_in(settings_, views_.place(view)));
+                             subject_in(settings_, left_out ? "" : views_.place(view)));
     fill_row(batch, row, step, latent.data());
     const float* mask = views_.mask.data() + view * cells;
     double valid = 0;
