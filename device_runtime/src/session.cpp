@@ -165,8 +165,7 @@ void Session::encode_photos(const SessionCallbacks& callbacks, double started) {
     progress.step = static_cast<std::int64_t>(done);
     progress.steps = static_cast<std::int64_t>(total);
     progress.seconds = now() - started;
-    progress.eta = progress.seconds / static_cast<double>(std::max<std::size_t>(done, 1)) *
-                   static_cast<double>(total - done);
+    progress.eta = progress.seconds / static_cast<double>(done) * static_cast<double>(total - done);
     if (callbacks.progress) callbacks.progress(progress);
     wait_while_paused();
   };
@@ -175,17 +174,17 @@ void Session::encode_photos(const SessionCallbacks& callbacks, double started) {
                            [&](std::size_t done, std::size_t) { report(done); });
   check_finite(views.mean, "an encoded photo", "the bundle is damaged, get it again");
   check_finite(views.deviation, "an encoded photo", "the bundle is damaged, get it again");
-  const std::vector<float> latents =
-      to_name == 0 ? std::vector<float>() : photo_latents(*engine_, photos_);
+  std::vector<float> latents;
+  if (to_name > 0) latents = photo_latents(*engine_, photos_);
   engine_->programs().drop(engine_->manifest().method("encode_image"));
   if (to_name > 0) {
     views.places = name_places(*engine_, settings_, state_.adapter, places, latents,
                                [&](std::size_t done, std::size_t calls) {
                                  report(views.count() + done * to_name / calls);
                                });
-    if (settings_.preview_every == 0) {
+    // Training has no use for it, but where it paints previews.
+    if (settings_.preview_every == 0)
       engine_->programs().drop(engine_->manifest().method("denoise"));
-    }
   }
   if (journal_) journal_->save_views(*engine_, settings_, views);
   views_ = std::move(views);

@@ -19,7 +19,7 @@ constexpr std::uint64_t kTemplateDraws = std::uint64_t{1} << 32;
 constexpr std::uint64_t kPlaceDraws = kTemplateDraws + (std::uint64_t{1} << 31);
 
 // One caption in so many leaves its place out, so that prompts without any paint the subject too.
-constexpr std::uint32_t kPlaceLeftOut = 4;
+constexpr std::uint32_t kPlaceLeftOut = 8;
 
 std::string subject_in(const TrainSettings& settings, const std::string& place) {
   return settings.token + " " + settings.class_name + (place.empty() ? "" : " " + place);
