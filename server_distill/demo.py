@@ -82,7 +82,10 @@ def personalize(engine: Engine, photos: list[np.ndarray], class_name: str, adapt
             session.add_photo(photo)
 
         def progress(p) -> None:  # type: ignore[no-untyped-def]
-            if p.phase == "training":
+            if p.phase == "encoding":
+                bar.set_description(f"looking at the photos ({p.step} of {p.steps})")
+            else:
+                bar.set_description("learning")
                 bar.total = p.steps
                 bar.update(p.step - bar.n)
                 bar.set_postfix(loss=f"{p.loss:.4f}")
