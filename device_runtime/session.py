@@ -69,7 +69,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Progress:
-    """`phase` is "encoding" (views, and places named) or "training" (steps); seconds since the phase began, and to go."""
+    """`phase` is "encoding" (views and places) or "training" (steps); seconds since the phase began, and to go."""
 
     phase: str
     step: int
