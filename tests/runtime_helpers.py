@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import shutil
 from pathlib import Path
@@ -68,3 +69,43 @@ def copy_bundle(source: Path, target: Path, **changes: Any) -> Path:
             node[last] = value
     path.write_text(json.dumps(manifest))
     return target
+
+
+class SessionBatches:
+    """What the steps of the session in `journal` look at, read through the test library."""
+
+    def __init__(self, testing_library: ctypes.CDLL, bundle: Path, journal: Path) -> None:
+        manifest = json.loads((bundle / "manifest.json").read_text())
+        names = ("x_t", "t", "target", "weight")
+        self.shapes = {name: manifest["tensors"][f"{name}.train"]["shape"] for name in names}
+        self.ids_shape = (manifest["batch"]["train"], manifest["text"]["max_length"])
+        self.library, self.handle = testing_library, ctypes.c_void_p()
+        testing_library.lkt_error_message.restype = ctypes.c_char_p
+        paths = (str(bundle).encode(), str(journal).encode())
+        self._check(testing_library.lkt_session_resume(*paths, ctypes.byref(self.handle)))
+
+    def _check(self, status: int) -> None:
+        assert status == 0, self.library.lkt_error_message()
+
+    def batch(self, step: int) -> dict[str, Any]:
+        """x_t, t, target and weight as `train_step` takes them, ids (rows, max_length), and captions."""
+        arrays = {name: np.zeros(shape, np.float32) for name, shape in self.shapes.items()}
+        ids = np.zeros(self.ids_shape, np.int64)
+        captions = ctypes.create_string_buffer(10000)
+        self._check(
+            self.library.lkt_session_batch(
+                self.handle,
+                ctypes.c_int64(step),
+                *(array.ctypes.data_as(ctypes.POINTER(ctypes.c_float)) for array in arrays.values()),
+                ids.ctypes.data_as(ctypes.POINTER(ctypes.c_int64)),
+                captions,
+                ctypes.c_size_t(len(captions)),
+            )
+        )
+        return {**arrays, "ids": ids, "captions": json.loads(captions.value)}
+
+    def __enter__(self) -> SessionBatches:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.library.lkt_session_free(self.handle)

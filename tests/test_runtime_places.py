@@ -14,11 +14,11 @@ from safetensors.numpy import save_file
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from device_runtime import Engine, Session
-from device_runtime.errors import CorruptError
+from device_runtime.errors import CancelledError, CorruptError
 from server_distill.default_model.objects import read_catalogue
 from server_distill.default_model.personalization_scores import PHOTO_PLACES, subject_photos
 from server_distill.default_model.scenes import place_words
-from tests.runtime_helpers import new_session, photo, read_safetensors, settings
+from tests.runtime_helpers import SessionBatches, copy_bundle, new_session, photo, read_safetensors, settings
 
 PLACES = ("on grass", "in the snow", "on a beach", "on a table", "in the forest", "at night")
 """Those of the tiny bundle's prior captions (sd_shaped.save_prior_pack)."""
@@ -112,29 +112,8 @@ def test_without_the_setting_captions_say_nothing_of_places(engine, testing_libr
 
 def captions_of(testing_library: ctypes.CDLL, bundle: Path, journal: Path, steps: int) -> list[str]:
     """Every row's caption in the first `steps` steps."""
-    manifest = json.loads((bundle / "manifest.json").read_text())
-    shapes = [manifest["tensors"][f"{name}.train"]["shape"] for name in ("x_t", "t", "target", "weight")]
-    handle = ctypes.c_void_p()
-    testing_library.lkt_error_message.restype = ctypes.c_char_p
-    status = testing_library.lkt_session_resume(str(bundle).encode(), str(journal).encode(), ctypes.byref(handle))
-    assert status == 0, testing_library.lkt_error_message()
-    captions: list[str] = []
-    for step in range(steps):
-        arrays = [np.zeros(shape, np.float32) for shape in shapes]
-        ids = np.zeros((manifest["batch"]["train"], manifest["text"]["max_length"]), np.int64)
-        text = ctypes.create_string_buffer(10000)
-        status = testing_library.lkt_session_batch(
-            handle,
-            ctypes.c_int64(step),
-            *(array.ctypes.data_as(ctypes.POINTER(ctypes.c_float)) for array in arrays),
-            ids.ctypes.data_as(ctypes.POINTER(ctypes.c_int64)),
-            text,
-            ctypes.c_size_t(len(text)),
-        )
-        assert status == 0, testing_library.lkt_error_message()
-        captions += json.loads(text.value)
-    testing_library.lkt_session_free(handle)
-    return captions
+    with SessionBatches(testing_library, bundle, journal) as batches:
+        return [caption for step in range(steps) for caption in batches.batch(step)["captions"]]
 
 
 def test_places_that_do_not_fit_the_prompt_are_left_out(engine, tmp_path) -> None:
@@ -152,8 +131,6 @@ def test_places_that_do_not_fit_the_prompt_are_left_out(engine, tmp_path) -> Non
 
 
 def test_a_bundle_without_places_trains_as_before(tiny_bundle, tmp_path) -> None:
-    from tests.runtime_helpers import copy_bundle
-
     plain = {"dog": {"latents": [0, 1], "captions": ["a photo of a dog", "dog"]}}
     bundle = copy_bundle(tiny_bundle.bundle, tmp_path / "b", **{"prior/classes": plain})
     adapters = []
@@ -176,8 +153,6 @@ def test_progress_counts_views_and_photos(engine, tmp_path) -> None:
 
 
 def test_cancelled_while_naming_it_begins_again(engine, tmp_path) -> None:
-    from device_runtime.errors import CancelledError
-
     with new_session(engine, tmp_path / "whole", steps=2, caption_places=True) as session:
         session.run()
     with new_session(engine, tmp_path / "j", steps=2, caption_places=True) as session:

@@ -19,7 +19,7 @@ from transformers import CLIPTextModel
 
 from device_runtime import Engine
 from tests.bundles import ExportedModel
-from tests.runtime_helpers import TOKEN, losses_of, new_session, photo, read_safetensors
+from tests.runtime_helpers import TOKEN, SessionBatches, losses_of, new_session, photo, read_safetensors
 
 pointer = ctypes.POINTER(ctypes.c_float)
 
@@ -42,33 +42,12 @@ def manifest(subject) -> dict:
 
 
 @pytest.fixture
-def batch_of(testing_library, subject, manifest):
+def batch_of(testing_library, subject):
     """batch_of(journal, step): what the core's step looks at."""
-    testing_library.lkt_error_message.restype = ctypes.c_char_p
-    handles = []
 
     def read(journal: Path, step: int) -> dict:
-        handle = ctypes.c_void_p()
-        status = testing_library.lkt_session_resume(
-            str(subject.bundle).encode(), str(journal).encode(), ctypes.byref(handle)
-        )
-        assert status == 0, testing_library.lkt_error_message()
-        handles.append(handle)
-        shapes = {name: manifest["tensors"][f"{name}.train"]["shape"] for name in ("x_t", "t", "target", "weight")}
-        arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-        ids = np.zeros((manifest["batch"]["train"], manifest["text"]["max_length"]), np.int64)
-        captions = ctypes.create_string_buffer(10000)
-        status = testing_library.lkt_session_batch(
-            handle,
-            ctypes.c_int64(step),
-            *(array.ctypes.data_as(pointer) for array in arrays.values()),
-            ids.ctypes.data_as(ctypes.POINTER(ctypes.c_int64)),
-            captions,
-            ctypes.c_size_t(len(captions)),
-        )
-        assert status == 0, testing_library.lkt_error_message()
-        testing_library.lkt_session_free(handle)
-        return {**arrays, "ids": ids, "captions": json.loads(captions.value)}
+        with SessionBatches(testing_library, subject.bundle, journal) as batches:
+            return batches.batch(step)
 
     return read
 

@@ -70,12 +70,13 @@ class TeacherLosses:
         noisy = self.schedule.add_noise(batch.latents, batch.noise, batch.timesteps)
         target = self.schedule.get_velocity(batch.latents, batch.noise, batch.timesteps)
         output = self.model(noisy, batch.timesteps, batch.token_ids).float()
-        task = (batch.weight * (output - target).square()).mean()
-        if self.perceptual is None:
-            return {"loss": task, "task": task}
-        with self.accelerator.autocast():
-            perceptual = self.perceptual(batch, noisy, output)
-        return {"loss": task + self.args.perceptual_weight * perceptual, "task": task, "perceptual": perceptual}
+        loss = task = (batch.weight * (output - target).square()).mean()
+        named = {"task": task}
+        if self.perceptual is not None:
+            with self.accelerator.autocast():
+                named["perceptual"] = self.perceptual(batch, noisy, output)
+            loss = loss + self.args.perceptual_weight * named["perceptual"]
+        return {"loss": loss, **named}
 
 
 def new_or_started(args: argparse.Namespace, tokenizer: CLIPTokenizer) -> TextAndUNet:
