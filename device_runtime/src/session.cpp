@@ -170,8 +170,7 @@ void Session::encode_photos(const SessionCallbacks& callbacks, double started) {
     wait_while_paused();
   };
   wait_while_paused();
-  Views views = make_views(*engine_, settings_, photos_,
-                           [&](std::size_t done, std::size_t) { report(done); });
+  Views views = make_views(*engine_, settings_, photos_, report);
   check_finite(views.mean, "an encoded photo", "the bundle is damaged, get it again");
   check_finite(views.deviation, "an encoded photo", "the bundle is damaged, get it again");
   std::vector<float> latents;

@@ -20,7 +20,7 @@ std::size_t view_count(const TrainSettings& settings, std::size_t photos) {
 
 Views make_views(const Engine& engine, const TrainSettings& settings,
                  const std::vector<Image>& photos,
-                 const std::function<void(std::size_t, std::size_t)>& after_each) {
+                 const std::function<void(std::size_t)>& after_each) {
   const Manifest& m = engine.manifest();
   const std::size_t total = view_count(settings, photos.size());
   Views views;
@@ -44,7 +44,7 @@ Views make_views(const Engine& engine, const TrainSettings& settings,
       views.prefixes.push_back(view.caption_prefix);
       views.mask.insert(views.mask.end(), view.mask.begin(), view.mask.end());
     }
-    after_each(views.count(), total);
+    after_each(views.count());
   }
   return views;
 }

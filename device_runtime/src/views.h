@@ -28,10 +28,10 @@ struct Views {
 // How many views training will use of so many photos: the setting, and at least one a photo.
 std::size_t view_count(const TrainSettings& settings, std::size_t photos);
 
-// View v is of photo v modulo their number. `after_each(done, total)` may throw to stop.
+// View v is of photo v modulo their number. `after_each(done)` may throw to stop.
 Views make_views(const Engine& engine, const TrainSettings& settings,
                  const std::vector<Image>& photos,
-                 const std::function<void(std::size_t, std::size_t)>& after_each);
+                 const std::function<void(std::size_t)>& after_each);
 
 // The scaled means of the photos as they are, (N, 4, h, w).
 std::vector<float> photo_latents(const Engine& engine, const std::vector<Image>& photos);
