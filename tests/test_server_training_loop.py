@@ -58,7 +58,7 @@ def lines(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "logs" / "training.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "adafactor", "adamw8bit"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adafactor", "adamw8bit", "muon"])
 def test_a_resumed_run_ends_in_the_same_bytes(tmp_path: Path, optimizer: str) -> None:
     extra = ("--optimizer", optimizer, "--lr_scheduler", "cosine", "--gradient_accumulation_steps", "2")
     whole = Regression(options(tmp_path / "whole", *extra))

@@ -105,7 +105,7 @@ def train_teacher(args: argparse.Namespace) -> None:
     work = TeacherLosses(args, accelerator, model, examples)
     average = EMAModel(model.parameters(), decay=EMA_DECAY)
     groups = [
-        {"params": list(model.text.parameters()), "lr": TEXT_RATE * args.learning_rate},
+        {"params": list(model.text.parameters()), "lr": TEXT_RATE * args.learning_rate, "elementwise": True},
         {"params": list(model.unet.parameters())},
     ]
     steps = args.max_train_steps

@@ -11,7 +11,7 @@ from server_distill.distillation.block_removal import make_student
 from server_distill.training.options import optimizer_name
 from server_distill.training.precision import mixed_precision
 
-STATE_BYTES = {"adamw": 8.0, "adamw8bit": 2.03, "adafactor": 0.02}
+STATE_BYTES = {"adamw": 8.0, "adamw8bit": 2.03, "adafactor": 0.02, "muon": 4.0}
 """Bytes of optimizer state a weight, about."""
 
 

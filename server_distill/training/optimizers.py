@@ -5,53 +5,22 @@ adamw8bit   two bytes a weight, blockwise quantized (Dettmers et al. 2022): bits
             there is a GPU, torchao elsewhere
 adafactor   two values a row and column (Shazeer & Stern 2018): torch.optim.Adafactor, a convolution's kernel taken as
             a matrix
+muon        one float32 value a weight of hidden matrices and kernels (Jordan et al. 2024), two of the others:
+            torch.optim.Muon and AdamW
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.nn import Parameter
 
-NAMES = ("adamw", "adamw8bit", "adafactor")
+from server_distill.training.matrix_optimizers import Adafactor, Muon
 
-
-class Adafactor(torch.optim.Adafactor):
-    """Adafactor whose state of a convolution (C', C, h, w) is that of a matrix (C', C·h·w).
-
-    torch.optim.Adafactor factors a tensor's last two dimensions: for 3 × 3 kernels that keeps two thirds of the
-    weights' own size, and takes as many products of tiny matrices.
-    """
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        parameters = [p for group in self.param_groups for p in group["params"]]
-        with _as_matrices(p for p in parameters if p.ndim > 2 and p.grad is not None and p.is_contiguous()):
-            return super().step(closure)
-
-
-@contextmanager
-def _as_matrices(parameters: Iterable[Tensor]) -> Iterator[None]:
-    """Each parameter and its gradient seen as (first dimension, the rest)."""
-    shapes = [(p, p.shape) for p in parameters]
-    for p, _ in shapes:
-        _reshape(p, (p.shape[0], -1))
-    try:
-        yield
-    finally:
-        for p, shape in shapes:
-            _reshape(p, shape)
-
-
-def _reshape(parameter: Tensor, shape: Sequence[int]) -> None:
-    gradient, parameter.grad = parameter.grad, None  # a gradient must have its parameter's shape
-    parameter.data = parameter.data.view(shape)
-    parameter.grad = None if gradient is None else gradient.reshape(shape)
+NAMES = ("adamw", "adamw8bit", "adafactor", "muon")
 
 
 def make_optimizer(
@@ -69,6 +38,8 @@ def make_optimizer(
     """
     if name == "adamw":
         return torch.optim.AdamW(parameters, learning_rate, betas, epsilon, weight_decay)
+    if name == "muon":
+        return Muon(parameters, learning_rate, betas, weight_decay, epsilon)
     if name == "adafactor":
         return Adafactor(parameters, learning_rate, weight_decay=weight_decay, foreach=False)
     if name == "adamw8bit":

@@ -95,7 +95,12 @@ def add_training_options(
     group.add_argument(
         "--lr_decay_steps", type=int, help=f"last steps, in which {WARMUP_STABLE_DECAY} falls to 0; default: a quarter"
     )
-    group.add_argument("--optimizer", choices=NAMES, default="adamw", help="adafactor and adamw8bit hold less state")
+    group.add_argument(
+        "--optimizer",
+        choices=NAMES,
+        default="adamw",
+        help="adafactor and adamw8bit hold less; muon often learns faster",
+    )
     group.add_argument("--use_8bit_adam", action="store_true", help="the same as --optimizer=adamw8bit")
     group.add_argument("--adam_beta1", type=float, default=0.9)
     group.add_argument("--adam_beta2", type=float, default=0.999)
