@@ -98,10 +98,9 @@ autoencoder: $(STAMP)  ## Train the autoencoder (resumable; about an hour)
 	$(PY) -m server_distill.default_model.train_autoencoder --output $(TRAIN)/vae
 	$(PY) -m server_distill.default_model.make_tokenizer --output $(TRAIN)/tokenizer
 
-decoder: $(STAMP) | $(TRAIN)/vae  ## Refine the image decoder; latents, and so the UNets, stay as they are (13 minutes)
-	$(PY) -m server_distill.default_model.train_autoencoder --start $(TRAIN)/vae --output $(TRAIN)/decoder --freeze-encoder \
-	  --perceptual-weight 0.006 --whole-from 0 --steps 900 --learning-rate 1e-3
-	cp $(TRAIN)/decoder/diffusion_pytorch_model.safetensors $(TRAIN)/decoder/training.json $(TRAIN)/vae/
+decoder: $(STAMP) | $(TRAIN)/vae  ## Train the image decoder on what the student says; latents stay as they are (resumable; 80 minutes)
+	$(PY) -m server_distill.default_model.train_decoder --vae $(TRAIN)/vae --output_dir $(TRAIN)/decoder
+	cp $(TRAIN)/decoder/vae/* $(TRAIN)/decoder/training.json $(TRAIN)/vae/
 
 $(TRAIN)/vae:  # go on from the shipped one; `make autoencoder` trains another
 	mkdir -p $(TRAIN) && cp -r models/default/teacher/vae $(TRAIN)/vae && cp -r models/default/teacher/tokenizer $(TRAIN)/tokenizer

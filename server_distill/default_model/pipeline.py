@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from models.whole_files import whole_file, whole_files
-from server_distill.default_model.widen_unet import widen
+from server_distill.default_model.widen import widen
 
 UNET = {
     "sample_size": 16,

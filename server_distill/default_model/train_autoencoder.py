@@ -2,10 +2,9 @@
 
     python -m server_distill.default_model.train_autoencoder --output out/train/vae --minutes 40
 
-Resumable: run it again and it goes on from its checkpoint; without one, `--start` goes on from a trained autoencoder.
-Early steps see 64-pixel crops (four times as many steps a second), the last part whole 128-pixel pictures.
-`--freeze-encoder` refines the decoder alone, which leaves the latents, and so a UNet trained on them, as they are; with
-`--perceptual-weight` it is also taught to keep what makes things recognizable, which squared error alone blurs.
+Resumable: run it again and it goes on from its checkpoint. Early steps see 64-pixel crops (four times as many steps a
+second), the last part whole 128-pixel pictures. Its decoder is where `train_decoder` starts, which comes after the
+UNets.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from tqdm import tqdm
 
 from server_distill.default_model.autoencoder_start import start_from_block_averages
 from server_distill.default_model.objects import load_cutout, read_catalogue
-from server_distill.default_model.perceptual_loss import perceptual_loss
 from server_distill.default_model.scenes import random_scene, random_tint
 from server_distill.training.state import StopRequest, load_state, save_state
 
@@ -72,7 +70,6 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("out/train/vae"))
-    parser.add_argument("--start", type=Path, help="without a checkpoint, start from this autoencoder's weights")
     parser.add_argument("--minutes", type=float, default=40, help="how long this run trains at most")
     parser.add_argument("--steps", type=int, default=6000, help="length of the learning-rate schedule")
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
@@ -82,29 +79,22 @@ def main() -> None:
     parser.add_argument(
         "--whole-from", type=float, default=0.8, help="share of the steps after which pictures are whole"
     )
-    parser.add_argument("--freeze-encoder", action="store_true", help="train the decoder only")
-    parser.add_argument("--perceptual-weight", type=float, default=0.0, help="weight of the Lite0 perceptual loss")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
     items = read_catalogue("train")
     cutouts = [load_cutout(item) for item in items]
-    model = AutoencoderKL.from_pretrained(args.start) if args.start else new_autoencoder()
-    if args.freeze_encoder:
-        model.encoder.requires_grad_(False)
-        model.quant_conv.requires_grad_(False)
+    model = new_autoencoder()
     average = copy.deepcopy(model)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=args.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=args.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
     checkpoint = args.output / "checkpoint.pt"
     step, seconds = 0, 0.0
     if state := load_state(checkpoint):
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         step, seconds = state["step"], state["seconds"]
-        if not args.freeze_encoder:
-            optimizer.load_state_dict(state["optimizer"])
+        optimizer.load_state_dict(state["optimizer"])
     stop = StopRequest()
     start = last = time.monotonic()
     begun = seconds
@@ -123,11 +113,9 @@ def main() -> None:
         decoded = model.decode(posterior.sample()).sample
         loss = (decoded - pixels).square().mean() + 0.1 * (decoded - pixels).abs().mean()
         loss = loss + KL_WEIGHT * posterior.kl().mean()
-        if args.perceptual_weight:
-            loss = loss + args.perceptual_weight * perceptual_loss(decoded, pixels)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         step += 1
         bar.update()

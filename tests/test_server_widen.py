@@ -1,4 +1,4 @@
-"""A widened UNet computes what the narrower one did, and its repeated channels can learn different things."""
+"""A widened network computes what the narrower one did, and its repeated channels can learn different things."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
 from server_distill.default_model.pipeline import start_from
-from server_distill.default_model.widen_unet import widen
+from server_distill.default_model.widen import widen, widen_autoencoder
 from server_distill.distillation.block_removal import make_student
 
 HEADS = (1, 2, 2)
@@ -85,3 +85,32 @@ def test_training_starts_from_a_narrower_pipeline(narrow: UNet2DConditionModel, 
     wide = unet_of((16, 32, 64))
     start_from(wide, tmp_path)
     assert relative_difference(wide, narrow) < 1e-5
+
+
+def small_autoencoder() -> AutoencoderKL:
+    torch.manual_seed(0)
+    vae = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 12),
+        norm_num_groups=1,
+        mid_block_add_attention=False,
+    )
+    with torch.no_grad():
+        for parameter in vae.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return vae.eval()
+
+
+@torch.no_grad()
+def test_a_widened_autoencoder_gives_the_same_latents_and_pictures() -> None:
+    vae = small_autoencoder()
+    wide = widen_autoencoder(vae, (16, 24)).eval()
+    pictures, latents = torch.randn(2, 3, 16, 16), torch.randn(2, 4, 8, 8)
+    for a, b in (
+        (wide.encode(pictures).latent_dist.mean, vae.encode(pictures).latent_dist.mean),
+        (wide.decode(latents).sample, vae.decode(latents).sample),
+    ):
+        assert (a - b).norm() / b.norm() < 1e-5  # float32's rounding
+    with pytest.raises(ValueError, match="no common factor"):
+        widen_autoencoder(vae, (16, 32))

@@ -1,4 +1,4 @@
-"""A wider UNet that begins where a narrower one is: Net2WiderNet (Chen, Goodfellow & Shlens 2016, section 2.2).
+"""A wider network that begins where a narrower one is: Net2WiderNet (Chen, Goodfellow & Shlens 2016, section 2.2).
 
 Channels are repeated, and whoever reads the repeats shares its weight among them, unevenly and at random so that the
 repeats learn different things. Repeats lie beside their original: group normalization, attention's heads and GEGLU's
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
 UNEVEN = 0.5
@@ -34,6 +34,24 @@ def widen(unet: UNet2DConditionModel, widths: Sequence[int], seed: int = 0) -> U
     generator = torch.Generator().manual_seed(seed)
     parts = _concatenations(old_widths, tuple(widths), unet.config.layers_per_block)
     state = {name: _widened(name, tensor, shapes[name], parts, generator) for name, tensor in unet.state_dict().items()}
+    wide.load_state_dict(state)
+    return wide
+
+
+def widen_autoencoder(vae: AutoencoderKL, widths: Sequence[int], seed: int = 0) -> AutoencoderKL:
+    """An autoencoder whose `block_out_channels` are `widths` and that computes what `vae` does, up to rounding.
+
+    The encoder grows too, as diffusers has one list of widths for both halves: it goes on giving the same latents.
+    Raises ValueError unless every level grows by the same whole factor, for else it would not.
+    """
+    old = tuple(vae.config.block_out_channels)
+    factor = widths[0] // old[0]
+    if tuple(widths) != tuple(factor * width for width in old):
+        raise ValueError(f"an autoencoder of {old} channels cannot become one of {tuple(widths)}: no common factor")
+    wide = AutoencoderKL.from_config({**vae.config, "block_out_channels": tuple(widths)})
+    shapes = {name: tensor.shape for name, tensor in wide.state_dict().items()}
+    generator = torch.Generator().manual_seed(seed)
+    state = {name: _widened(name, tensor, shapes[name], {}, generator) for name, tensor in vae.state_dict().items()}
     wide.load_state_dict(state)
     return wide
 

@@ -1,0 +1,189 @@
+"""Train the default model's image decoder to paint well what UNets say, and the latents of real pictures.
+
+    python -m server_distill.default_model.train_decoder --vae=out/train/vae --output_dir=out/train/decoder
+
+A UNet's latents are never quite those of a picture: what it cannot tell it averages, and a decoder that only ever saw
+real latents paints the average as a blur. So most of the latents here were noised and denoised again by the student,
+which leaves a picture's layout and loses what a UNet loses; the decoder has to paint the picture itself from them. The
+encoder stays as it is, and so does every latent that a UNet was trained on. Resumable: run it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+
+from models.whole_files import whole_files
+from server_distill.default_model.cpu_speed import make_fast
+from server_distill.default_model.objects import load_cutout, read_catalogue
+from server_distill.default_model.perceptual_loss import perceptual_loss
+from server_distill.default_model.pipeline import write_figures
+from server_distill.default_model.scenes import caption, random_scene, random_tint
+from server_distill.default_model.train_autoencoder import psnr
+from server_distill.default_model.train_teacher import EMA_DECAY
+from server_distill.default_model.widen import widen_autoencoder
+from server_distill.training.checkpoints import CheckpointError
+from server_distill.training.loop import NotFiniteError, draw, make_accelerator, train
+from server_distill.training.options import add_training_options
+from server_distill.training.trackers import mean_of_last
+
+WIDTHS = (32, 48, 96, 192)
+"""Of the autoencoder that is shipped: a narrower one is widened, since encoding needs less than painting."""
+CLEAN = 0.25
+"""Share of latents that come straight from the encoder."""
+NOISIEST = 500
+"""Timestep from which latents are denoised at most: beyond it the object's layout would not stay."""
+DENOISING_STEPS = 3
+GUIDANCE_SCALE = 3.0
+OBJECT_WEIGHT = 3.0
+"""Of pixels of the object in the squared and absolute errors."""
+
+
+class Decoder(nn.Module):
+    """Latents as the autoencoder has them, unscaled (B, 4, h, w), to pictures (B, 3, H, W) in −1…1 and a bit beyond."""
+
+    def __init__(self, vae: AutoencoderKL) -> None:
+        super().__init__()
+        self.post_quant_conv, self.decoder = vae.post_quant_conv, vae.decoder
+
+    def forward(self, latents: Tensor) -> Tensor:
+        return self.decoder(self.post_quant_conv(latents))
+
+
+class Repainter:
+    """Noises latents and lets a pipeline's UNet denoise them with DPM-Solver++, as their captions have it."""
+
+    def __init__(self, pipeline: StableDiffusionPipeline, precision: str) -> None:
+        self.unet, self.text = pipeline.unet.eval(), pipeline.text_encoder.eval()
+        self.tokenizer, self.config = pipeline.tokenizer, pipeline.scheduler.config
+        self.scale = pipeline.vae.config.scaling_factor
+        make_fast(self.unet, precision)
+
+    @torch.no_grad()
+    def __call__(self, latents: Tensor, captions: list[str], generator: torch.Generator) -> Tensor:
+        """Unscaled latents (B, 4, h, w), noised up to one timestep below `NOISIEST` for all, and denoised again."""
+        first = int(torch.randint(DENOISING_STEPS, NOISIEST, (1,), generator=generator))
+        timesteps = [first * (DENOISING_STEPS - i) // DENOISING_STEPS for i in range(DENOISING_STEPS)]
+        scheduler = DPMSolverMultistepScheduler.from_config(self.config)
+        scheduler.set_timesteps(timesteps=timesteps)
+        ids = self.tokenizer([""] * len(captions) + captions, padding="max_length", truncation=True).input_ids
+        hidden = self.text(torch.tensor(ids, device=latents.device)).last_hidden_state
+        noise = torch.randn(latents.shape, generator=generator).to(latents.device)
+        sample = scheduler.add_noise(latents * self.scale, noise, scheduler.timesteps[:1])
+        for timestep in scheduler.timesteps:
+            output = self.unet(torch.cat([sample, sample]), timestep, hidden, return_dict=False)[0].float()
+            without, with_caption = output.chunk(2)
+            guided = without + GUIDANCE_SCALE * (with_caption - without)
+            sample = scheduler.step(guided, timestep, sample, return_dict=False)[0]
+        return sample / self.scale
+
+
+class DecoderLosses:
+    """`square`, `absolute`, `perceptual` and their weighted sum `loss`, and `psnr` of clean latents, by micro-step."""
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        accelerator: Accelerator,
+        encoding: AutoencoderKL,
+        decoder: Decoder,
+        repaint: Repainter,
+    ) -> None:
+        self.args, self.accelerator, self.encoding, self.repaint = args, accelerator, encoding, repaint
+        self.items = read_catalogue("train")
+        self.cutouts = [load_cutout(item) for item in self.items]
+        self.decoder: nn.Module = decoder
+
+    def prepare(self, decoder: nn.Module) -> None:
+        self.decoder = decoder
+
+    def losses(self, micro_step: int) -> Mapping[str, Tensor]:
+        args, process = self.args, self.accelerator.process_index
+        pixels, weight, captions = self.pictures(np.random.default_rng([args.seed, micro_step, process]))
+        clean = max(1, round(CLEAN * args.train_batch_size))
+        with torch.no_grad():
+            latents = self.encoding.encode(pixels).latent_dist.mean
+        with self.accelerator.autocast():
+            generator = draw(args.seed, micro_step, process)
+            latents[clean:] = self.repaint(latents[clean:], captions[clean:], generator)
+        painted = self.decoder(latents).float()
+        named = {
+            "square": (weight * (painted - pixels).square()).mean(),
+            "absolute": (weight * (painted - pixels).abs()).mean(),
+        }
+        with self.accelerator.autocast():
+            named["perceptual"] = perceptual_loss(painted, pixels)
+        loss = named["square"] + 0.1 * named["absolute"] + args.perceptual_weight * named["perceptual"]
+        return {"loss": loss, **named, "psnr": psnr(painted[:clean].detach(), pixels[:clean]).mean()}
+
+    def pictures(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[str]]:
+        """Pixels (B, 3, H, W) in −1…1, their weight (B, 1, H, W) of mean 1, captions."""
+        rows = rng.integers(len(self.items), size=self.args.train_batch_size)
+        scenes = [random_scene(self.cutouts[row], rng, tint=random_tint(self.items[row], rng)) for row in rows]
+        captions = [caption(self.items[row], scene, rng) for row, scene in zip(rows, scenes, strict=True)]
+        pixels = torch.from_numpy(np.stack([scene.pixels for scene in scenes])).permute(0, 3, 1, 2) / 127.5 - 1
+        weight = 1 + (OBJECT_WEIGHT - 1) * torch.from_numpy(np.stack([scene.coverage for scene in scenes]))[:, None]
+        device = self.accelerator.device
+        return pixels.contiguous().to(device), (weight / weight.mean()).to(device), captions
+
+
+def train_decoder(args: argparse.Namespace) -> None:
+    """The whole run. Raises CheckpointError, NotFiniteError or OSError with a message that says what to do."""
+    begun = time.monotonic()
+    started = AutoencoderKL.from_pretrained(args.vae).requires_grad_(False).eval()
+    vae = widen_autoencoder(started, WIDTHS).eval()
+    pipeline = StableDiffusionPipeline.from_pretrained(args.unet, safety_checker=None, dtype=torch.float32)
+    accelerator = make_accelerator(args)
+    for module in (started, vae, pipeline.unet, pipeline.text_encoder):
+        module.to(accelerator.device, memory_format=torch.channels_last)
+    decoder = Decoder(vae)
+    work = DecoderLosses(args, accelerator, started, decoder, Repainter(pipeline, accelerator.mixed_precision))
+    average = EMAModel(decoder.parameters(), decay=EMA_DECAY)
+    done = train(
+        accelerator, args, decoder, work.losses, args.max_train_steps, prepare_losses=work.prepare, average=average
+    )
+    if accelerator.is_main_process:
+        average.copy_to(decoder.parameters())
+        with whole_files(args.output_dir / "vae", last="config.json") as temporary:
+            vae.save_pretrained(temporary)
+        recent = mean_of_last(args.output_dir / args.logging_dir, 100)
+        figures = {name: round(recent[name], 5) for name in ("square", "absolute", "perceptual", "psnr")}
+        write_figures(args.output_dir, {"steps": done, "batch": args.train_batch_size, **figures}, begun)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    group = parser.add_argument_group("decoder")
+    group.add_argument("--vae", type=Path, default=Path("out/train/vae"), help="autoencoder to start from")
+    group.add_argument("--unet", type=Path, default=Path("models/default/student"), help="pipeline that denoises")
+    group.add_argument("--perceptual_weight", type=float, default=0.03, help="of perceptual_loss.py")
+    add_training_options(parser, learning_rate=5e-4, batch=8, warmup=50, seed=3)
+    parser.set_defaults(
+        optimizer="muon",
+        lr_scheduler="linear",
+        adam_beta2=0.99,
+        checkpointing_steps=200,
+        checkpoints_total_limit=1,
+        max_train_steps=2000,
+    )
+    args = parser.parse_args(arguments)
+    try:
+        train_decoder(args)
+    except (CheckpointError, NotFiniteError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
