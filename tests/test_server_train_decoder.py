@@ -13,7 +13,12 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch import Tensor
 
 from server_distill.default_model import train_decoder
-from server_distill.default_model.objects import load_cutout, read_catalogue
+from server_distill.default_model.objects import (
+    HELD_OUT_PICTURES,
+    load_cutout,
+    pictures_beyond_the_catalogue,
+    read_catalogue,
+)
 from server_distill.default_model.scenes import random_scene
 from server_distill.default_model.ship import encode_alike
 from server_distill.default_model.train_autoencoder import new_autoencoder
@@ -69,7 +74,9 @@ def test_the_student_keeps_the_layout_and_loses_detail(pipeline: StableDiffusion
 @pytest.fixture()
 def few_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     """The held-out ones, whose pictures come with the repository."""
+    unnamed = sorted(HELD_OUT_PICTURES.glob("*.webp"))[-5:]
     monkeypatch.setattr(train_decoder, "read_catalogue", lambda split: read_catalogue("held_out")[:5])
+    monkeypatch.setattr(train_decoder, "pictures_beyond_the_catalogue", lambda: unnamed)
 
 
 @pytest.mark.slow
@@ -112,3 +119,13 @@ def test_missing_pictures_are_named(
     vae = STUDENT / "vae"
     assert train_decoder.main([f"--vae={vae}", f"--unet={STUDENT}", f"--output_dir={tmp_path / 'run'}"]) == 1
     assert "make data" in capsys.readouterr().err
+
+
+def test_unnamed_pictures_are_neither_in_the_catalogue_nor_variants(tmp_path: Path) -> None:
+    dog = read_catalogue("held_out")[0]
+    others = ("1f3e0", "1f512", "1f44b-1f3fd", "1f1e9-1f1ea", "0031-20e3", "1f639")  # house, lock, and four variants
+    for name in (dog.codepoint, *others):
+        (tmp_path / f"{name}.webp").touch()
+    assert [path.stem for path in pictures_beyond_the_catalogue(tmp_path)] == ["1f3e0", "1f512"]
+    with pytest.raises(FileNotFoundError, match="make data"):
+        pictures_beyond_the_catalogue(tmp_path / "none")

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,10 +50,30 @@ def load_cutout(item: PictureObject, pictures: Path = DEFAULT_PICTURES) -> Image
     Raises FileNotFoundError, naming the command that brings the pictures, when they are not there.
     """
     folder = HELD_OUT_PICTURES if item.split == "held_out" else pictures
-    path = folder / f"{item.codepoint}.webp"
+    return read_cutout(folder / f"{item.codepoint}.webp")
+
+
+def read_cutout(path: Path) -> Image.Image:
+    """As `load_cutout`, of any picture of the set."""
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: run `make data` to fetch the object pictures")
     image = Image.open(path).convert("RGBA")
     alpha = np.asarray(image)[..., 3] > 8
     rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
     return image.crop((int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1))
+
+
+LIKE_OTHERS = re.compile(r"1f3f[b-f]|1f1e[6-9a-f]|1f1f|20e3|1f63[8-f]|1f640")
+"""Codepoints of skin tones, flags and keycaps, and of cats' faces: only its eyes tell a held-out subject from them."""
+
+
+def pictures_beyond_the_catalogue(pictures: Path = DEFAULT_PICTURES) -> list[Path]:
+    """Files of the set that show neither an object of the catalogue nor a variant of what others show.
+
+    Raises FileNotFoundError, naming the command that brings the pictures, when they are not there.
+    """
+    named = {item.codepoint for item in read_catalogue()}
+    found = [path for path in sorted(pictures.glob("*.webp")) if path.stem not in named]
+    if not found:
+        raise FileNotFoundError(f"{pictures} is missing: run `make data` to fetch the object pictures")
+    return [path for path in found if not LIKE_OTHERS.search(path.stem)]

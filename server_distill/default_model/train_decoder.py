@@ -25,7 +25,12 @@ from torch import Tensor, nn
 
 from models.whole_files import whole_files
 from server_distill.default_model.cpu_speed import make_fast
-from server_distill.default_model.objects import load_cutout, read_catalogue
+from server_distill.default_model.objects import (
+    load_cutout,
+    pictures_beyond_the_catalogue,
+    read_catalogue,
+    read_cutout,
+)
 from server_distill.default_model.perceptual_loss import perceptual_loss
 from server_distill.default_model.pipeline import write_figures
 from server_distill.default_model.scenes import caption, random_scene, random_tint
@@ -45,6 +50,8 @@ NOISIEST = 500
 """Timestep from which latents are denoised at most: beyond it the object's layout would not stay."""
 DENOISING_STEPS = 3
 GUIDANCE_SCALE = 3.0
+UNNAMED = 0.25
+"""Share of pictures of things that no caption has a word for, so that subjects, too, are painted as they are."""
 OBJECT_WEIGHT = 3.0
 """Of pixels of the object in the squared and absolute errors."""
 
@@ -102,6 +109,7 @@ class DecoderLosses:
         self.args, self.accelerator, self.encoding, self.repaint = args, accelerator, encoding, repaint
         self.items = read_catalogue("train")
         self.cutouts = [load_cutout(item) for item in self.items]
+        self.unnamed = pictures_beyond_the_catalogue()
         self.decoder: nn.Module = decoder
 
     def prepare(self, decoder: nn.Module) -> None:
@@ -127,10 +135,17 @@ class DecoderLosses:
         return {"loss": loss, **named, "psnr": psnr(painted[:clean].detach(), pixels[:clean]).mean()}
 
     def pictures(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[str]]:
-        """Pixels (B, 3, H, W) in −1…1, their weight (B, 1, H, W) of mean 1, captions."""
-        rows = rng.integers(len(self.items), size=self.args.train_batch_size)
-        scenes = [random_scene(self.cutouts[row], rng, tint=random_tint(self.items[row], rng)) for row in rows]
-        captions = [caption(self.items[row], scene, rng) for row, scene in zip(rows, scenes, strict=True)]
+        """Pixels (B, 3, H, W) in −1…1, their weight (B, 1, H, W) of mean 1, captions, empty for unnamed things."""
+        scenes, captions = [], []
+        for _ in range(self.args.train_batch_size):
+            if rng.random() < UNNAMED:
+                cutout = read_cutout(self.unnamed[int(rng.integers(len(self.unnamed)))])
+                scenes.append(random_scene(cutout, rng))
+                captions.append("")
+            else:
+                row = int(rng.integers(len(self.items)))
+                scenes.append(random_scene(self.cutouts[row], rng, tint=random_tint(self.items[row], rng)))
+                captions.append(caption(self.items[row], scenes[-1], rng))
         pixels = torch.from_numpy(np.stack([scene.pixels for scene in scenes])).permute(0, 3, 1, 2) / 127.5 - 1
         weight = 1 + (OBJECT_WEIGHT - 1) * torch.from_numpy(np.stack([scene.coverage for scene in scenes]))[:, None]
         device = self.accelerator.device
