@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTokenizer
 
+from server_distill.default_model.background_probe import border_cells
 from server_distill.default_model.backgrounds import COLOURS
 from server_distill.default_model.cpu_speed import faster_precision, make_fast
-from server_distill.default_model.evaluate import border_cells
+from server_distill.default_model.object_gallery import ObjectGallery
 from server_distill.default_model.objects import load_cutout, read_catalogue
 from server_distill.default_model.perceptual_loss import perceptual_loss
 from server_distill.default_model.personalization_scores import drift
@@ -147,6 +148,15 @@ def test_frechet_distance_knows_its_closed_form() -> None:
     shifted = a * torch.tensor([1.0, 2.0, 1.0]) + torch.tensor([3.0, 0.0, 0.0])
     # Means 3 apart: 9; one standard deviation 1 against 2: (2 − 1)² = 1; sampling noise stays below 0.2.
     assert frechet_distance(a, shifted) == pytest.approx(10, abs=0.2)
+
+
+def test_the_gallery_knows_which_object_a_picture_shows() -> None:
+    items, rng = read_catalogue("held_out")[:14], np.random.default_rng(1)
+    pictures = np.stack([random_scene(load_cutout(item), rng).pixels for item in items])
+    gallery, right = ObjectGallery(items), list(range(len(items)))
+    scores, wrong = gallery.scores(pictures, right), gallery.scores(pictures, right[1:] + right[:1])
+    assert scores.top5 == 1 and scores.cosine > 0.5
+    assert wrong.top5 < 0.7 and wrong.cosine < 0.2  # five of fourteen would be there by chance
 
 
 def test_border_cells_see_the_border_only() -> None:

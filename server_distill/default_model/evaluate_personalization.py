@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from device_runtime import Engine, Session
 from server_distill.contact_sheet import contact_sheet
-from server_distill.default_model.evaluate import BackgroundProbe
+from server_distill.default_model.background_probe import BackgroundProbe
 from server_distill.default_model.objects import PictureObject, load_cutout, read_catalogue
 from server_distill.default_model.personalization_scores import (
     drift,
