@@ -24,7 +24,7 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from models.whole_files import whole_files
-from server_distill.default_model.cpu_speed import make_fast
+from server_distill.default_model.cpu_speed import faster_precision, make_fast
 from server_distill.default_model.objects import (
     load_cutout,
     pictures_beyond_the_catalogue,
@@ -158,7 +158,7 @@ def train_decoder(args: argparse.Namespace) -> None:
     started = AutoencoderKL.from_pretrained(args.vae).requires_grad_(False).eval()
     vae = widen_autoencoder(started, WIDTHS).eval()
     pipeline = StableDiffusionPipeline.from_pretrained(args.unet, safety_checker=None, dtype=torch.float32)
-    accelerator = make_accelerator(args)
+    accelerator = make_accelerator(args, args.mixed_precision or faster_precision(pipeline.unet))
     for module in (started, vae, pipeline.unet, pipeline.text_encoder):
         module.to(accelerator.device, memory_format=torch.channels_last)
     decoder = Decoder(vae)
@@ -182,14 +182,14 @@ def main(arguments: list[str] | None = None) -> int:
     group.add_argument("--vae", type=Path, default=Path("out/train/vae"), help="autoencoder to start from")
     group.add_argument("--unet", type=Path, default=Path("models/default/student"), help="pipeline that denoises")
     group.add_argument("--perceptual_weight", type=float, default=0.03, help="of perceptual_loss.py")
-    add_training_options(parser, learning_rate=5e-4, batch=8, warmup=50, seed=3)
+    add_training_options(parser, learning_rate=8e-4, batch=8, warmup=50, seed=3)
     parser.set_defaults(
         optimizer="muon",
         lr_scheduler="linear",
         adam_beta2=0.99,
         checkpointing_steps=200,
         checkpoints_total_limit=1,
-        max_train_steps=2000,
+        max_train_steps=2500,
     )
     args = parser.parse_args(arguments)
     try:
