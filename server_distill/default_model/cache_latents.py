@@ -17,7 +17,7 @@ from tqdm import tqdm
 from transformers import CLIPTokenizer
 
 from server_distill.default_model.objects import load_cutout, read_catalogue
-from server_distill.default_model.scenes import caption, random_scene, random_tint
+from server_distill.default_model.scenes import as_pixels, caption, random_scene, random_tint
 from server_distill.training.state import save_state
 
 CAPTIONS_PER_PICTURE = 3
@@ -37,7 +37,7 @@ def cache_latents(vae: AutoencoderKL, tokenizer: CLIPTokenizer, count: int, seed
     for start in tqdm(range(0, count, 32), desc="encoding pictures", unit_scale=32, unit=" pictures"):
         rows = [i % len(items) for i in range(start, min(start + 32, count))]
         scenes = [random_scene(cutouts[row], rng, tint=random_tint(items[row], rng)) for row in rows]
-        pixels = torch.from_numpy(np.stack([s.pixels for s in scenes])).permute(0, 3, 1, 2).float() / 127.5 - 1
+        pixels = as_pixels(np.stack([s.pixels for s in scenes]))
         latents.append(vae.encode(pixels).latent_dist.mean.half())
         masks = torch.from_numpy(np.stack([s.coverage for s in scenes]))
         coverage.append((F.avg_pool2d(masks[:, None], 8)[:, 0] * 255).to(torch.uint8))

@@ -32,7 +32,7 @@ from server_distill.default_model.background_probe import BackgroundProbe
 from server_distill.default_model.backgrounds import PAINTERS
 from server_distill.default_model.object_gallery import ObjectGallery
 from server_distill.default_model.objects import load_cutout, read_catalogue
-from server_distill.default_model.scenes import Placement, compose, place_words, random_scene, with_article
+from server_distill.default_model.scenes import Placement, as_pixels, compose, place_words, random_scene, with_article
 from server_distill.default_model.train_autoencoder import psnr
 from server_distill.evaluation.image_features import pooled_features
 from server_distill.evaluation.image_scores import frechet_distance
@@ -111,11 +111,6 @@ def main() -> None:
     table = "| measure | value |\n| --- | --- |\n" + "".join(f"| {key} | {value} |\n" for key, value in report.items())
     (args.output / "report.md").write_text(table)
     print(table)
-
-
-def as_pixels(pictures: np.ndarray) -> torch.Tensor:
-    """uint8 (N, H, W, 3) as float32 (N, 3, H, W) in −1…1."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 @torch.no_grad()

@@ -25,6 +25,7 @@ from server_distill.default_model.objects import load_cutout, read_catalogue
 from server_distill.default_model.scenes import (
     Placement,
     Scene,
+    as_pixels,
     caption,
     compose,
     random_placement,
@@ -79,7 +80,7 @@ def object_targets(cache: Path, vae: AutoencoderKL) -> dict[str, torch.Tensor]:
     thumbnails = []
     for cutout in tqdm(cutouts, desc="thumbnails", unit=" objects"):
         scenes = [compose(tinted(cutout, tint), "a gray background", _MIDDLE, rng) for tint in _TINTS]
-        pixels = torch.from_numpy(np.stack([s.pixels for s in scenes])).permute(0, 3, 1, 2).float() / 127.5 - 1
+        pixels = as_pixels(np.stack([s.pixels for s in scenes]))
         coverage = F.avg_pool2d(torch.from_numpy(np.stack([s.coverage for s in scenes]))[:, None], 8)
         thumbnails.append(torch.cat([vae.encode(pixels).latent_dist.mean, coverage], dim=1))
     looks = torch.stack(thumbnails)

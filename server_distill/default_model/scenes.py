@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from PIL import Image
 
 from server_distill.default_model.backgrounds import COLOURS, PAINTERS, PREPOSITIONS, paint
@@ -82,6 +83,11 @@ def compose(
     coverage = np.zeros((size, size), np.float32)
     coverage[top : top + height, left : left + width] = alpha[..., 0]
     return Scene((canvas * 255 + 0.5).astype(np.uint8), coverage, background, placement)
+
+
+def as_pixels(pictures: np.ndarray) -> torch.Tensor:
+    """uint8 (N, H, W, 3) as float32 (N, 3, H, W) in −1…1."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def random_scene(cutout: Image.Image, rng: np.random.Generator, size: int = 128, tint: str | None = None) -> Scene:

@@ -33,12 +33,12 @@ from server_distill.default_model.objects import (
 )
 from server_distill.default_model.perceptual_loss import perceptual_loss
 from server_distill.default_model.pipeline import write_figures
-from server_distill.default_model.scenes import caption, random_scene, random_tint
+from server_distill.default_model.scenes import as_pixels, caption, random_scene, random_tint
 from server_distill.default_model.train_autoencoder import psnr
 from server_distill.default_model.train_teacher import EMA_DECAY
 from server_distill.default_model.widen import widen_autoencoder
-from server_distill.training.checkpoints import CheckpointError
-from server_distill.training.loop import NotFiniteError, draw, make_accelerator, train
+from server_distill.training.command import exit_status
+from server_distill.training.loop import draw, make_accelerator, train
 from server_distill.training.options import add_training_options
 from server_distill.training.trackers import mean_of_last
 
@@ -146,7 +146,7 @@ class DecoderLosses:
                 row = int(rng.integers(len(self.items)))
                 scenes.append(random_scene(self.cutouts[row], rng, tint=random_tint(self.items[row], rng)))
                 captions.append(caption(self.items[row], scenes[-1], rng))
-        pixels = torch.from_numpy(np.stack([scene.pixels for scene in scenes])).permute(0, 3, 1, 2) / 127.5 - 1
+        pixels = as_pixels(np.stack([scene.pixels for scene in scenes]))
         weight = 1 + (OBJECT_WEIGHT - 1) * torch.from_numpy(np.stack([scene.coverage for scene in scenes]))[:, None]
         device = self.accelerator.device
         return pixels.contiguous().to(device), (weight / weight.mean()).to(device), captions
@@ -191,13 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
         checkpoints_total_limit=1,
         max_train_steps=2500,
     )
-    args = parser.parse_args(arguments)
-    try:
-        train_decoder(args)
-    except (CheckpointError, NotFiniteError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_status(train_decoder, parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ from server_distill.default_model.pipeline import SCHEDULE, save_pipeline, start
 from server_distill.default_model.train_teacher import EMA_DECAY, add_default_model_options
 from server_distill.distillation.block_removal import ALIASES, LEVELS, feature_pairs, make_student
 from server_distill.distillation.feature_matching import FeatureMatching
-from server_distill.training.checkpoints import CheckpointError
-from server_distill.training.loop import NotFiniteError, make_accelerator, train
+from server_distill.training.command import exit_status
+from server_distill.training.loop import make_accelerator, train
 from server_distill.training.trackers import mean_of_last
 
 
@@ -119,13 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output_weight", type=float, default=0.5)
     parser.add_argument("--feature_weight", type=float, default=0.5)
     parser.set_defaults(lr_scheduler="linear")
-    args = parser.parse_args(arguments)
-    try:
-        train_student(args)
-    except (CheckpointError, NotFiniteError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_status(train_student, parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

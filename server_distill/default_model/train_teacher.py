@@ -28,8 +28,9 @@ from server_distill.default_model.latent_examples import LatentExamples
 from server_distill.default_model.latent_perceptual_loss import LatentPerceptualLoss
 from server_distill.default_model.pipeline import SCHEDULE, UNET, save_pipeline, start_from, write_figures
 from server_distill.default_model.pretrain_text import new_text_encoder, object_targets, pretrain_text
-from server_distill.training.checkpoints import CheckpointError, find
-from server_distill.training.loop import NotFiniteError, make_accelerator, train
+from server_distill.training.checkpoints import find
+from server_distill.training.command import exit_status
+from server_distill.training.loop import make_accelerator, train
 from server_distill.training.options import add_training_options
 from server_distill.training.trackers import mean_of_last
 
@@ -140,13 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--tokenizer", type=Path, default=Path("out/train/tokenizer"))
     parser.add_argument("--text_steps", type=int, default=5000, help="steps of the text encoder's own pretraining")
     parser.set_defaults(lr_scheduler="warmup_stable_decay")
-    args = parser.parse_args(arguments)
-    try:
-        train_teacher(args)
-    except (CheckpointError, NotFiniteError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return exit_status(train_teacher, parser.parse_args(arguments))
 
 
 if __name__ == "__main__":
