@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPTokenizer
 
+from server_distill.default_model.hard_objects import how_often
 from server_distill.default_model.pipeline import SCHEDULE
 from server_distill.training.loop import draw
 from server_distill.training.state import load_state
@@ -41,7 +43,8 @@ class LatentExamples:
     Raises FileNotFoundError where there is none.
     """
 
-    def __init__(self, path: Path, tokenizer: CLIPTokenizer, seed: int) -> None:
+    def __init__(self, path: Path, tokenizer: CLIPTokenizer, seed: int, object_frequency: Tensor | None = None) -> None:
+        """`object_frequency`: how often each object of the catalogue is drawn, relative to others; None: all alike."""
         cache = load_state(path)
         if cache is None:
             raise FileNotFoundError(f"{path} is missing: run `make latents`, or cache_latents, first")
@@ -49,10 +52,19 @@ class LatentExamples:
         self.latents = cache["latents"].float() * self.scaling_factor
         self.coverage, self.tokens, self.seed = cache["coverage"], cache["tokens"], seed
         self.empty_ids = tokenizer("", padding="max_length", return_tensors="pt").input_ids[0]
+        self.frequency = None if object_frequency is None else object_frequency[cache["objects"].long()]
+
+    @classmethod
+    def from_options(cls, args: argparse.Namespace, tokenizer: CLIPTokenizer) -> LatentExamples:
+        """As `--data`, `--seed` and `--hard_objects` have it."""
+        return cls(args.data, tokenizer, args.seed, how_often(args.hard_objects) if args.hard_objects else None)
 
     def batch(self, micro_step: int, size: int, process: int = 0) -> LatentBatch:
         generator = draw(self.seed, micro_step, process)
-        rows = torch.randint(len(self.latents), (size,), generator=generator)
+        if self.frequency is None:
+            rows = torch.randint(len(self.latents), (size,), generator=generator)
+        else:
+            rows = torch.multinomial(self.frequency, size, replacement=True, generator=generator)
         which = torch.randint(self.tokens.shape[1], (size,), generator=generator)
         ids = self.tokens[rows, which].long()
         ids[torch.rand(size, generator=generator) < CAPTION_DROPOUT] = self.empty_ids

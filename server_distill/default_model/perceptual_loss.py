@@ -13,6 +13,8 @@ from server_distill.evaluation.image_features import DEVIATION, MEAN, network
 
 LAYERS = (0, 2, 4, 7, 10)
 """Blocks of Lite0 whose outputs are compared: 1/2, 1/4, 1/8, 1/16 and 1/16 of the picture's side."""
+CHANNELS = (16, 24, 40, 80, 112)
+"""Of those outputs."""
 
 
 def layer_features(pictures: torch.Tensor) -> list[torch.Tensor]:
@@ -27,9 +29,13 @@ def layer_features(pictures: torch.Tensor) -> list[torch.Tensor]:
     return features
 
 
+def features_distance(painted: list[torch.Tensor], wanted: list[torch.Tensor]) -> torch.Tensor:
+    """The distance of pictures by their `layer_features`, mean over the batch."""
+    return torch.stack([(a - b).square().sum(1).mean() for a, b in zip(painted, wanted, strict=True)]).sum()
+
+
 def perceptual_loss(painted: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """The distance of pictures (B, 3, H, W) in −1…1, mean over the batch; differentiable in `painted`."""
     with torch.no_grad():
         targets = layer_features(wanted)
-    distances = [(a - b).square().sum(1).mean() for a, b in zip(layer_features(painted), targets, strict=True)]
-    return torch.stack(distances).sum()
+    return features_distance(layer_features(painted), targets)

@@ -25,13 +25,14 @@ from torch import Tensor, nn
 
 from models.whole_files import whole_files
 from server_distill.default_model.cpu_speed import faster_precision, make_fast
+from server_distill.default_model.critic import AdversarialLoss, balance
 from server_distill.default_model.objects import (
     load_cutout,
     pictures_beyond_the_catalogue,
     read_catalogue,
     read_cutout,
 )
-from server_distill.default_model.perceptual_loss import perceptual_loss
+from server_distill.default_model.perceptual_loss import features_distance, layer_features
 from server_distill.default_model.pipeline import write_figures
 from server_distill.default_model.scenes import as_pixels, caption, random_scene, random_tint
 from server_distill.default_model.train_autoencoder import psnr
@@ -54,6 +55,8 @@ UNNAMED = 0.25
 """Share of pictures of things that no caption has a word for, so that subjects, too, are painted as they are."""
 OBJECT_WEIGHT = 3.0
 """Of pixels of the object in the squared and absolute errors."""
+CRITIC_WARMUP = 200
+"""Steps over which the critic's say grows: a new one knows nothing yet."""
 
 
 class Decoder(nn.Module):
@@ -96,7 +99,10 @@ class Repainter:
 
 
 class DecoderLosses:
-    """`square`, `absolute`, `perceptual` and their weighted sum `loss`, and `psnr` of clean latents, by micro-step."""
+    """`square`, `absolute`, `perceptual`, `adversarial` and their weighted sum `loss`, by micro-step.
+
+    Beside them `psnr` of clean latents and `critic`, the critic's own loss.
+    """
 
     def __init__(
         self,
@@ -110,6 +116,7 @@ class DecoderLosses:
         self.items = read_catalogue("train")
         self.cutouts = [load_cutout(item) for item in self.items]
         self.unnamed = pictures_beyond_the_catalogue()
+        self.adversarial = AdversarialLoss(accelerator) if args.critic_weight else None
         self.decoder: nn.Module = decoder
 
     def prepare(self, decoder: nn.Module) -> None:
@@ -129,9 +136,16 @@ class DecoderLosses:
             "square": (weight * (painted - pixels).square()).mean(),
             "absolute": (weight * (painted - pixels).abs()).mean(),
         }
-        with self.accelerator.autocast():
-            named["perceptual"] = perceptual_loss(painted, pixels)
+        with torch.no_grad():
+            targets = layer_features(pixels)
+        features = layer_features(painted)  # in float32: bf16 is no faster where each channel is convolved alone
+        named["perceptual"] = features_distance(features, targets)
         loss = named["square"] + 0.1 * named["absolute"] + args.perceptual_weight * named["perceptual"]
+        if self.adversarial is not None:
+            named["critic"] = self.adversarial.learn(painted, features, pixels, targets)
+            named["adversarial"] = self.adversarial.judge(painted, features)
+            share = args.critic_weight * min(1.0, (micro_step + 1) / CRITIC_WARMUP)
+            loss = loss + share * balance(loss, named["adversarial"], painted) * named["adversarial"]
         return {"loss": loss, **named, "psnr": psnr(painted[:clean].detach(), pixels[:clean]).mean()}
 
     def pictures(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[str]]:
@@ -172,7 +186,8 @@ def train_decoder(args: argparse.Namespace) -> None:
         with whole_files(args.output_dir / "vae", last="config.json") as temporary:
             vae.save_pretrained(temporary)
         recent = mean_of_last(args.output_dir / args.logging_dir, 100)
-        figures = {name: round(recent[name], 5) for name in ("square", "absolute", "perceptual", "psnr")}
+        names = [name for name in ("square", "absolute", "perceptual", "critic", "psnr") if name in recent]
+        figures = {name: round(recent[name], 5) for name in names}
         write_figures(args.output_dir, {"steps": done, "batch": args.train_batch_size, **figures}, begun)
 
 
@@ -182,6 +197,9 @@ def main(arguments: list[str] | None = None) -> int:
     group.add_argument("--vae", type=Path, default=Path("out/train/vae"), help="autoencoder to start from")
     group.add_argument("--unet", type=Path, default=Path("models/default/student"), help="pipeline that denoises")
     group.add_argument("--perceptual_weight", type=float, default=0.03, help="of perceptual_loss.py")
+    group.add_argument(
+        "--critic_weight", type=float, default=0.5, help="of critic.py's gradient, over that of all else; 0: no critic"
+    )
     add_training_options(parser, learning_rate=8e-4, batch=8, warmup=50, seed=3)
     parser.set_defaults(
         optimizer="muon",

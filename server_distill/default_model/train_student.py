@@ -87,7 +87,7 @@ def train_student(args: argparse.Namespace) -> None:
     begun = time.monotonic()
     pipeline = StableDiffusionPipeline.from_pretrained(args.teacher, safety_checker=None, dtype=torch.float32)
     teacher, text = pipeline.unet.requires_grad_(False), pipeline.text_encoder.requires_grad_(False)
-    examples = LatentExamples(args.data, pipeline.tokenizer, args.seed)
+    examples = LatentExamples.from_options(args, pipeline.tokenizer)
     student = make_student(teacher, args.level).train()
     if args.start:
         start_from(student, args.start)

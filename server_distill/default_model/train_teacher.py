@@ -98,7 +98,7 @@ def train_teacher(args: argparse.Namespace) -> None:
     """The whole run. Raises CheckpointError, NotFiniteError or OSError with a message that says what to do."""
     begun = time.monotonic()
     tokenizer = CLIPTokenizer.from_pretrained(args.tokenizer)
-    examples = LatentExamples(args.data, tokenizer, args.seed)
+    examples = LatentExamples.from_options(args, tokenizer)
     model = new_or_started(args, tokenizer)
     precision = args.mixed_precision or faster_precision(model.unet)
     make_fast(model.unet, precision)
@@ -126,6 +126,7 @@ def add_default_model_options(parser: argparse.ArgumentParser, *, learning_rate:
     group = parser.add_argument_group("default model")
     group.add_argument("--data", type=Path, default=Path("out/train/latents.pt"), help="from cache_latents")
     group.add_argument("--vae", type=Path, default=Path("out/train/vae"))
+    group.add_argument("--hard_objects", type=Path, help="from hard_objects.py: what is seen more often")
     group.add_argument(
         "--perceptual_weight", type=float, default=0.0, help="of how pictures look (latent_perceptual_loss.py)"
     )

@@ -1,0 +1,66 @@
+"""Which objects a pipeline does not draw recognizably yet, so that its further training sees more of them.
+
+    python -m server_distill.default_model.hard_objects --model models/default/teacher
+
+Draws every object of the catalogue a few times and asks whether it is among the five nearest in EfficientNet-Lite0's
+features (`make evaluate` judges in Lite2's). Writes {codepoint: share recognized}, which the trainings of teacher and
+student take as `--hard_objects`: an object that is never recognized is seen `MOST_OFTEN` times as often as one that
+always is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.whole_files import whole_file
+from server_distill.default_model.backgrounds import PAINTERS
+from server_distill.default_model.evaluate import draw, load_pipeline
+from server_distill.default_model.object_gallery import ObjectGallery
+from server_distill.default_model.objects import read_catalogue
+from server_distill.default_model.personalization_scores import prompts
+
+MOST_OFTEN = 3.0
+
+
+def recognized(model: Path, pictures: int, steps: int, guidance_scale: float) -> dict[str, float]:
+    """The share of `pictures` of each object, by codepoint, that show it."""
+    items, rng = read_catalogue("train"), np.random.default_rng(21)
+    chosen = [row for row in range(len(items)) for _ in range(pictures)]
+    texts = [prompts(items[row].name, [str(rng.choice(list(PAINTERS)))])[0] for row in chosen]
+    drawn = draw(load_pipeline(model), texts, steps, guidance_scale, model.name)
+    found = ObjectGallery(items, "lite0").among_nearest(drawn, chosen).view(len(items), pictures)
+    return {item.codepoint: round(float(share), 4) for item, share in zip(items, found.float().mean(1), strict=True)}
+
+
+def how_often(path: Path) -> torch.Tensor:
+    """How often each object of the catalogue is to be seen, relative to one that is always recognized (N,)."""
+    shares = json.loads(path.read_text())
+    return torch.tensor([MOST_OFTEN - (MOST_OFTEN - 1) * shares[item.codepoint] for item in read_catalogue("train")])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=Path("models/default/teacher"))
+    parser.add_argument("--output", type=Path, default=Path("out/train/hard_objects.json"))
+    parser.add_argument("--pictures", type=int, default=3, help="of each object")
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--guidance-scale", type=float, default=3.0)
+    args = parser.parse_args()
+    shares = recognized(args.model, args.pictures, args.steps, args.guidance_scale)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(args.output) as temporary:
+        temporary.write_text(json.dumps(shares, indent=0) + "\n")
+    names = {item.codepoint: item.name for item in read_catalogue()}
+    never = [names[codepoint] for codepoint, share in shares.items() if share == 0]
+    print(
+        f"{np.mean(list(shares.values())):.1%} of the pictures show their object; never: {', '.join(never) or 'none'}"
+    )
+
+
+if __name__ == "__main__":
+    main()
