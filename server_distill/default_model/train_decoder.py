@@ -186,7 +186,7 @@ def train_decoder(args: argparse.Namespace) -> None:
         with whole_files(args.output_dir / "vae", last="config.json") as temporary:
             vae.save_pretrained(temporary)
         recent = mean_of_last(args.output_dir / args.logging_dir, 100)
-        names = [name for name in ("square", "absolute", "perceptual", "critic", "psnr") if name in recent]
+        names: list[str] = [name for name in ("square", "absolute", "perceptual", "critic", "psnr") if name in recent]
         figures = {name: round(recent[name], 5) for name in names}
         write_figures(args.output_dir, {"steps": done, "batch": args.train_batch_size, **figures}, begun)
 
