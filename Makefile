@@ -16,7 +16,7 @@ export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv core demo test test-fast test-sanitize lint format export check-coreml data autoencoder decoder latents teacher distill ship \
+.PHONY: help venv core demo test test-fast test-sanitize lint format export check-coreml data autoencoder decoder latents hard-objects teacher distill ship \
         evaluate evaluate-personalization bench bench-distill study-task-specific study-compression test-kill fuzz \
         test-android test-ios test-arm64 apk clean
 
@@ -98,7 +98,7 @@ autoencoder: $(STAMP)  ## Train the autoencoder (resumable; about an hour)
 	$(PY) -m server_distill.default_model.train_autoencoder --output $(TRAIN)/vae
 	$(PY) -m server_distill.default_model.make_tokenizer --output $(TRAIN)/tokenizer
 
-decoder: $(STAMP) | $(TRAIN)/vae  ## Train the image decoder on what the student says; latents stay as they are (resumable; 80 minutes)
+decoder: $(STAMP) | $(TRAIN)/vae  ## Train the image decoder on what the student says; latents stay as they are (resumable; 70 minutes)
 	$(PY) -m server_distill.default_model.train_decoder --vae $(TRAIN)/vae --output_dir $(TRAIN)/decoder
 	cp $(TRAIN)/decoder/vae/* $(TRAIN)/decoder/training.json $(TRAIN)/vae/
 
@@ -108,14 +108,19 @@ $(TRAIN)/vae:  # go on from the shipped one; `make autoencoder` trains another
 latents: $(STAMP) | $(TRAIN)/vae  ## Encode the training pictures once
 	$(PY) -m server_distill.default_model.cache_latents --vae $(TRAIN)/vae --tokenizer $(TRAIN)/tokenizer --output $(TRAIN)/latents.pt
 
+hard-objects: $(STAMP)  ## Find what the shipped teacher draws badly: trainings then see more of it (5 minutes)
+	$(PY) -m server_distill.default_model.hard_objects --output $(TRAIN)/hard_objects.json
+
+HARD_OBJECTS = $(if $(wildcard $(TRAIN)/hard_objects.json),--hard_objects $(TRAIN)/hard_objects.json)
+
 teacher: $(STAMP) | $(TRAIN)/vae  ## Train the teacher on for STEPS=5000, the last quarter at a falling rate (resumable)
 	test -f $(TRAIN)/latents.pt || $(MAKE) latents
 	$(PY) -m server_distill.default_model.train_teacher --output_dir $(TRAIN)/teacher \
-	  --max_train_steps $(or $(STEPS),5000) $(if $(wildcard models/default/teacher),--start models/default/teacher --learning_rate 4e-4)
+	  --max_train_steps $(or $(STEPS),5000) $(HARD_OBJECTS) $(if $(wildcard models/default/teacher),--start models/default/teacher --learning_rate 4e-4)
 
 distill: $(STAMP)  ## Distill the student from the teacher for STEPS=5000, on from the shipped one (resumable)
 	$(PY) -m server_distill.default_model.train_student --teacher $(TRAIN)/teacher --output_dir $(TRAIN)/student \
-	  --max_train_steps $(or $(STEPS),5000) $(if $(wildcard models/default/student),--start models/default/student)
+	  --max_train_steps $(or $(STEPS),5000) $(HARD_OBJECTS) $(if $(wildcard models/default/student),--start models/default/student)
 
 ship: $(STAMP)  ## Put the trained networks into models/default as fp16, with a prior pack
 	$(PY) -m server_distill.default_model.ship --train $(TRAIN) --output models/default

@@ -4,8 +4,9 @@
 
 A UNet's latents are never quite those of a picture: what it cannot tell it averages, and a decoder that only ever saw
 real latents paints the average as a blur. So most of the latents here were noised and denoised again by the student,
-which leaves a picture's layout and loses what a UNet loses; the decoder has to paint the picture itself from them. The
-encoder stays as it is, and so does every latent that a UNet was trained on. Resumable: run it again.
+which leaves a picture's layout and loses what a UNet loses; the decoder has to paint the picture itself from them, and
+a critic (`critic.py`) beside the features' distance sees to it that details are decided on. The encoder stays as it is,
+and so does every latent that a UNet was trained on. Resumable: run it again.
 """
 
 from __future__ import annotations
@@ -200,14 +201,14 @@ def main(arguments: list[str] | None = None) -> int:
     group.add_argument(
         "--critic_weight", type=float, default=0.5, help="of critic.py's gradient, over that of all else; 0: no critic"
     )
-    add_training_options(parser, learning_rate=8e-4, batch=8, warmup=50, seed=3)
+    add_training_options(parser, learning_rate=5e-4, batch=8, warmup=50, seed=3)
     parser.set_defaults(
         optimizer="muon",
         lr_scheduler="linear",
         adam_beta2=0.99,
         checkpointing_steps=200,
         checkpoints_total_limit=1,
-        max_train_steps=2500,
+        max_train_steps=3400,
     )
     return exit_status(train_decoder, parser.parse_args(arguments))
 
