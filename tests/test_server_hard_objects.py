@@ -50,6 +50,15 @@ def test_what_is_never_recognized_is_seen_most(tmp_path: Path, known: list[Pictu
     assert hard_objects.how_often(path)[:4].tolist() == [3, 2, 1, 3]
 
 
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"1f415": "often"}'])
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, text: str | None, known: list[PictureObject]) -> None:
+    path = tmp_path / "hard.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(OSError, match=r"hard\.json .* `make hard-objects`"):
+        hard_objects.how_often(path)
+
+
 def test_examples_are_drawn_as_often(tmp_path: Path) -> None:
     tokenizer = CLIPTokenizer.from_pretrained("models/default/teacher/tokenizer")
     rows = 6

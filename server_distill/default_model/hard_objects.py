@@ -38,9 +38,20 @@ def recognized(model: Path, pictures: int, steps: int, guidance_scale: float) ->
 
 
 def how_often(path: Path) -> torch.Tensor:
-    """How often each object of the catalogue is to be seen, relative to one that is always recognized (N,)."""
-    shares = json.loads(path.read_text())
-    return torch.tensor([MOST_OFTEN - (MOST_OFTEN - 1) * shares[item.codepoint] for item in read_catalogue("train")])
+    """How often each object of the catalogue is to be seen, relative to one that is always recognized (N,).
+
+    Raises OSError, naming the command that writes `path`, where it is missing, damaged or of another catalogue.
+    """
+    try:
+        shares = json.loads(path.read_text())
+        often = [MOST_OFTEN - (MOST_OFTEN - 1) * float(shares[item.codepoint]) for item in read_catalogue("train")]
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path} is missing: run `make hard-objects` first") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise OSError(
+            f"{path} lacks shares of this catalogue's objects ({error!r}): run `make hard-objects`"
+        ) from error
+    return torch.tensor(often)
 
 
 def main() -> None:
