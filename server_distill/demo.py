@@ -6,7 +6,7 @@
 Exports the default student to a bundle, personalizes it on a few pictures with the C++ core that phones use, and paints
 the same prompts and seeds before and after. Leaves in the output folder: sheet.png, subject.safetensors (the adapter),
 report.json (flat keys: times in seconds, peak memory in MB, scores; and the loss of every step) and the photos.
-Without --photos the subject is a black cat that no part of the model has seen.
+Without --photos the subject is a rabbit that no part of the model has seen.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from server_distill.default_model.personalization_scores import (
     subject_views,
 )
 
-SUBJECT = "black cat"
+SUBJECT = "rabbit face"
 TOKEN = "<my-{}>"
 PLACES = ["sand", "a blue background", "snow", "the night sky", "a brick wall", "a pink background"]
 SEED = 1
