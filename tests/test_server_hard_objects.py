@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import CLIPTokenizer
 
-from server_distill.default_model import hard_objects
+from server_distill.default_model import hard_objects, object_frequency
 from server_distill.default_model.latent_examples import LatentExamples
 from server_distill.default_model.objects import PictureObject, load_cutout, read_catalogue
 from server_distill.default_model.scenes import random_scene
@@ -20,7 +20,8 @@ from server_distill.default_model.scenes import random_scene
 def known(monkeypatch: pytest.MonkeyPatch) -> list[PictureObject]:
     """Twenty held-out objects, whose pictures come with the repository, as if they were trained on."""
     items = read_catalogue("held_out")[:20]
-    monkeypatch.setattr(hard_objects, "read_catalogue", lambda split=None: items)
+    for module in (hard_objects, object_frequency):
+        monkeypatch.setattr(module, "read_catalogue", lambda split=None: items)
     return items
 
 
@@ -47,7 +48,7 @@ def test_real_pictures_are_recognized_and_others_are_not(
 def test_what_is_never_recognized_is_seen_most(tmp_path: Path, known: list[PictureObject]) -> None:
     path = tmp_path / "hard.json"
     path.write_text(json.dumps({item.codepoint: (i % 3) / 2 for i, item in enumerate(known)}))
-    assert hard_objects.how_often(path)[:4].tolist() == [3, 2, 1, 3]
+    assert object_frequency.how_often(path)[:4].tolist() == [3, 2, 1, 3]
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"1f415": "often"}'])
@@ -56,7 +57,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, text: str | None, k
     if text is not None:
         path.write_text(text)
     with pytest.raises(OSError, match=r"hard\.json .* `make hard-objects`"):
-        hard_objects.how_often(path)
+        object_frequency.how_often(path)
 
 
 def test_examples_are_drawn_as_often(tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ class Critic(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pixels = nn.Sequential(_halving(3, WIDTH // 2), _normalized(_halving(WIDTH // 2, WIDTH)), *_head(WIDTH))
+        self.pixels = nn.Sequential(
+            _halving(3, WIDTH // 2, normalized=False), _halving(WIDTH // 2, WIDTH), *_head(WIDTH)
+        )
         self.heads = nn.ModuleList(nn.Sequential(*_head(channels)) for channels in CHANNELS)
 
     def forward(self, pictures: Tensor, features: list[Tensor]) -> Tensor:
@@ -36,16 +38,12 @@ class Critic(nn.Module):
 
 
 def _head(channels: int) -> list[nn.Module]:
-    return [_normalized(_halving(channels, WIDTH)), nn.Conv2d(WIDTH, 1, 3, padding=1)]
+    return [_halving(channels, WIDTH), nn.Conv2d(WIDTH, 1, 3, padding=1)]
 
 
-def _halving(channels: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2))
-
-
-def _normalized(layer: nn.Sequential) -> nn.Sequential:
-    convolution, activation = layer
-    return nn.Sequential(convolution, nn.GroupNorm(1, convolution.out_channels), activation)
+def _halving(channels: int, width: int, normalized: bool = True) -> nn.Sequential:
+    convolution = nn.Conv2d(channels, width, 4, stride=2, padding=1)
+    return nn.Sequential(convolution, nn.GroupNorm(1, width) if normalized else nn.Identity(), nn.LeakyReLU(0.2))
 
 
 class AdversarialLoss:

@@ -4,8 +4,7 @@
 
 Draws every object of the catalogue a few times and asks whether it is among the five nearest in EfficientNet-Lite0's
 features (`make evaluate` judges in Lite2's). Writes {codepoint: share recognized}, which the trainings of teacher and
-student take as `--hard_objects`: an object that is never recognized is seen `MOST_OFTEN` times as often as one that
-always is.
+student take as `--hard_objects` (`object_frequency.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from models.whole_files import whole_file
 from server_distill.default_model.backgrounds import PAINTERS
@@ -23,8 +21,6 @@ from server_distill.default_model.evaluate import draw, load_pipeline
 from server_distill.default_model.object_gallery import ObjectGallery
 from server_distill.default_model.objects import read_catalogue
 from server_distill.default_model.personalization_scores import prompts
-
-MOST_OFTEN = 3.0
 
 
 def recognized(model: Path, pictures: int, steps: int, guidance_scale: float) -> dict[str, float]:
@@ -35,23 +31,6 @@ def recognized(model: Path, pictures: int, steps: int, guidance_scale: float) ->
     drawn = draw(load_pipeline(model), texts, steps, guidance_scale, model.name)
     found = ObjectGallery(items, "lite0").among_nearest(drawn, chosen).view(len(items), pictures)
     return {item.codepoint: round(float(share), 4) for item, share in zip(items, found.float().mean(1), strict=True)}
-
-
-def how_often(path: Path) -> torch.Tensor:
-    """How often each object of the catalogue is to be seen, relative to one that is always recognized (N,).
-
-    Raises OSError, naming the command that writes `path`, where it is missing, damaged or of another catalogue.
-    """
-    try:
-        shares = json.loads(path.read_text())
-        often = [MOST_OFTEN - (MOST_OFTEN - 1) * float(shares[item.codepoint]) for item in read_catalogue("train")]
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{path} is missing: run `make hard-objects` first") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise OSError(
-            f"{path} lacks shares of this catalogue's objects ({error!r}): run `make hard-objects`"
-        ) from error
-    return torch.tensor(often)
 
 
 def main() -> None:

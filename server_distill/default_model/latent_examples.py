@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from server_distill.default_model.hard_objects import how_often
+from server_distill.default_model.object_frequency import how_often
 from server_distill.default_model.pipeline import SCHEDULE
 from server_distill.training.loop import draw
 from server_distill.training.state import load_state
