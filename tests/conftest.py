@@ -110,3 +110,14 @@ def _single_thread() -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)
+
+
+@pytest.fixture()
+def few_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Autoencoders' training on the held-out objects, whose pictures come with the repository."""
+    from server_distill.default_model import objects, painting_examples  # torch: only where it is needed
+
+    unnamed = sorted(objects.HELD_OUT_PICTURES.glob("*.webp"))[-5:]
+    items = objects.read_catalogue("held_out")[:5]
+    monkeypatch.setattr(painting_examples, "read_catalogue", lambda split: items)
+    monkeypatch.setattr(painting_examples, "pictures_beyond_the_catalogue", lambda: unnamed)

@@ -1,4 +1,4 @@
-"""The decoder's critic: that it learns to tell sharp from blurred, and what it does to gradients."""
+"""The critic: that it learns to tell sharp from blurred, and what it does to gradients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor
 
-from server_distill.default_model.critic import AdversarialLoss, Critic, balance
+from server_distill.default_model.critic import AdversarialLoss, Critic, add_balanced
 from server_distill.default_model.perceptual_loss import CHANNELS, layer_features
 
 
@@ -67,6 +67,15 @@ def test_judging_teaches_the_painter_and_not_the_critic(trained: tuple[Adversari
     assert all(p.grad is None and p.requires_grad for p in adversarial.critic.parameters())
 
 
-def test_balance_makes_both_gradients_equally_long() -> None:
+def test_what_is_added_has_the_length_that_was_asked_for() -> None:
     at = torch.tensor([3.0, 4.0], requires_grad=True)
-    assert balance(at.square().sum(), 5 * at[0], at).item() == pytest.approx(2)  # |(6, 8)| over |(5, 0)|
+    total = add_balanced(at.square().sum(), 5 * at[0], 0.5, at)  # gradients (6, 8) and (5, 0)
+    assert total.item() == pytest.approx(25 + 15)
+    assert torch.autograd.grad(total, at)[0].tolist() == pytest.approx([6 + 5, 8])
+
+
+def test_the_sum_leads_back_to_what_is_trained() -> None:
+    weight = torch.tensor(2.0, requires_grad=True)
+    at = weight * torch.tensor([1.0, 3.0])
+    add_balanced(at.sum(), -at.sum(), 0.25, at).backward()  # three quarters of (1, 1), times (1, 3)
+    assert weight.grad is not None and weight.grad.item() == pytest.approx(3)

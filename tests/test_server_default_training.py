@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
 from server_distill.default_model import train_student, train_teacher
-from server_distill.default_model.latent_examples import EVEN_TIMESTEPS, LatentExamples, draw_timesteps
+from server_distill.default_model.latent_examples import EVEN_TIMESTEPS, FINE_TIMESTEPS, LatentExamples, draw_timesteps
 
 MODELS = Path("models/default")
 TEACHER, STUDENT = MODELS / "teacher", MODELS / "student"
@@ -63,13 +63,17 @@ def test_batches_hold_what_was_cached(latents: Path, tokenizer: CLIPTokenizer) -
     assert all((stored == latent).all((1, 2, 3)).any() for latent in batch.latents[:20])
 
 
-def test_timesteps_prefer_the_middle_and_reach_both_ends() -> None:
+def test_timesteps_prefer_the_middle_and_small_ones_and_reach_both_ends() -> None:
     generator = torch.Generator().manual_seed(0)
     timesteps = draw_timesteps(100_000, generator)
     assert timesteps.min() == 0 and timesteps.max() == 999
     middle = ((timesteps >= 250) & (timesteps < 750)).float().mean().item()
-    # Half of the even ones; of the logit-normal ones those with |z| < ln 3, 72.8 % (five standard deviations: 0.007).
-    assert middle == pytest.approx(0.5 * EVEN_TIMESTEPS + 0.728 * (1 - EVEN_TIMESTEPS), abs=0.01)
+    small = (timesteps < 300).float().mean().item()
+    # Half of the even ones, a sixth of the fine ones; of the logit-normal ones those with |z| < ln 3, 72.8 %; and below
+    # 300 of the first 30 %, of the second all, of the last those with z < ln(3/7), 19.8 % (five deviations: 0.008).
+    rest = 1 - EVEN_TIMESTEPS - FINE_TIMESTEPS
+    assert middle == pytest.approx(0.5 * EVEN_TIMESTEPS + FINE_TIMESTEPS / 6 + 0.728 * rest, abs=0.01)
+    assert small == pytest.approx(0.3 * EVEN_TIMESTEPS + FINE_TIMESTEPS + 0.198 * rest, abs=0.01)
 
 
 def unet_of(folder: Path) -> dict[str, torch.Tensor]:
@@ -85,7 +89,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(name: str, latents: Pat
     program = train_teacher if name == "teacher" else train_student
     more = [f"--tokenizer={TEACHER / 'tokenizer'}"] if name == "teacher" else [f"--teacher={TEACHER}"]
     arguments = [*SHARED, *more, f"--data={latents}", f"--start={start}", f"--output_dir={tmp_path}"]
-    arguments += ["--max_train_steps=3", "--lr_warmup_steps=1", "--perceptual_weight=0.01"]
+    arguments += ["--max_train_steps=3", "--lr_warmup_steps=1", "--perceptual_weight=0.01", "--critic_weight=0.5"]
     assert program.main(arguments) == 0
     whole = unet_of(tmp_path)
     shutil.rmtree(tmp_path / "checkpoint-3")  # what a kill in the third step leaves

@@ -12,9 +12,8 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch import Tensor
 
-from server_distill.default_model import train_decoder
+from server_distill.default_model import painting_examples, train_decoder
 from server_distill.default_model.objects import (
-    HELD_OUT_PICTURES,
     load_cutout,
     pictures_beyond_the_catalogue,
     read_catalogue,
@@ -71,14 +70,6 @@ def test_the_student_keeps_the_layout_and_loses_detail(pipeline: StableDiffusion
     assert 0 < lost < 0.3 * (clean - clean.flip(0)).square().mean()
 
 
-@pytest.fixture()
-def few_objects(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The held-out ones, whose pictures come with the repository."""
-    unnamed = sorted(HELD_OUT_PICTURES.glob("*.webp"))[-5:]
-    monkeypatch.setattr(train_decoder, "read_catalogue", lambda split: read_catalogue("held_out")[:5])
-    monkeypatch.setattr(train_decoder, "pictures_beyond_the_catalogue", lambda: unnamed)
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_objects")
 def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
@@ -115,7 +106,7 @@ def test_encoders_that_differ_are_told_apart() -> None:
 def test_missing_pictures_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(train_decoder, "load_cutout", lambda item: load_cutout(item, tmp_path))
+    monkeypatch.setattr(painting_examples, "load_cutout", lambda item: load_cutout(item, tmp_path))
     vae = STUDENT / "vae"
     arguments = [f"--vae={vae}", f"--unet={STUDENT}", f"--output_dir={tmp_path / 'run'}", "--mixed_precision=no"]
     assert train_decoder.main(arguments) == 1

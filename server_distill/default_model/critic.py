@@ -73,7 +73,12 @@ class AdversarialLoss:
         return loss
 
 
-def balance(term: Tensor, other: Tensor, at: Tensor) -> Tensor:
-    """The factor that gives `other` a gradient as long as `term`'s at `at` (Esser et al. 2021, section 3.1)."""
-    lengths = [torch.autograd.grad(loss, at, retain_graph=True)[0].norm() for loss in (term, other)]
-    return lengths[0] / lengths[1].clamp(min=1e-12)
+def add_balanced(term: Tensor, other: Tensor, share: float, at: Tensor) -> Tensor:
+    """`term` plus as much of `other` as has a gradient `share` times as long as `term`'s at `at` (Esser et al. 2021,
+    section 3.1). Both must depend on what is trained through `at` alone: only from there does the sum lead further
+    back, so that nothing between is gone through twice.
+    """
+    first, second = (torch.autograd.grad(loss, at, retain_graph=True)[0] for loss in (term, other))
+    factor = share * first.norm() / second.norm().clamp(min=1e-12)
+    towards = (at * (first + factor * second)).sum()
+    return (term + factor * other).detach() + towards - towards.detach()

@@ -20,8 +20,12 @@ OBJECT_WEIGHT = 3.0
 CAPTION_DROPOUT = 0.1
 """Share of captions left out, for classifier-free guidance (Ho & Salimans 2022)."""
 EVEN_TIMESTEPS = 0.35
-"""Share of timesteps drawn evenly; the others are logit-normal (Esser et al. 2024, section 3.1): most come from the
-middle, where shapes are decided."""
+"""Share of timesteps drawn evenly."""
+FINE_TIMESTEPS = 0.2
+"""Share drawn evenly below `FINE`, where what makes a thing itself is rendered. The others are logit-normal (Esser et
+al. 2024, section 3.1): most come from the middle, where shapes are decided."""
+FINE = 0.3
+"""Of the schedule."""
 
 
 class LatentBatch(NamedTuple):
@@ -75,9 +79,11 @@ class LatentExamples:
 
 
 def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
-    """Timesteps int64 (count,), each of the schedule's possible, the middle ones more often."""
+    """Timesteps int64 (count,), each of the schedule's possible, the middle and the small ones more often."""
     middle = torch.sigmoid(torch.randn(count, generator=generator))
     even = torch.rand(count, generator=generator)
-    chosen = torch.where(torch.rand(count, generator=generator) < EVEN_TIMESTEPS, even, middle)
+    which = torch.rand(count, generator=generator)
+    chosen = torch.where(which < EVEN_TIMESTEPS + FINE_TIMESTEPS, FINE * even, middle)
+    chosen = torch.where(which < EVEN_TIMESTEPS, even, chosen)
     steps = int(SCHEDULE["num_train_timesteps"])  # type: ignore[call-overload]
     return (chosen * steps).long().clamp(max=steps - 1)

@@ -4,6 +4,7 @@ Squared error counts every latent alike, and what makes an object recognizable (
 them. So the clean latents that a prediction implies are decoded, and the picture is compared in a network's features,
 as Berrada et al. 2024 ("Boosting latent diffusion with perceptual objectives", section 3) do in the decoder's: there,
 too, only where the noise is moderate, since the mean of all that a very noisy latent may become looks like nothing.
+A critic (`critic.py`) may have its say as well: it tells such pictures from what real latents decode to.
 """
 
 from __future__ import annotations
@@ -15,42 +16,88 @@ from accelerate import Accelerator
 from diffusers import AutoencoderKL, DDIMScheduler
 from torch import Tensor
 
+from server_distill.default_model.critic import AdversarialLoss, add_balanced
 from server_distill.default_model.latent_examples import LatentBatch
-from server_distill.default_model.perceptual_loss import perceptual_loss
+from server_distill.default_model.perceptual_loss import features_distance, layer_features
 
 BELOW = 700
 """Timesteps from here on are left out: √ᾱ is 0.3 there, and the noise three times the picture."""
+CRITIC_WARMUP = 100
+"""Steps over which the critic's say grows: a new one knows nothing yet."""
 
 
 class LatentPerceptualLoss:
-    """The term for one batch; the decoder's weights stay as they are."""
+    """The term for one batch; the decoder's weights stay as they are, its critic, if it has one, learns."""
 
-    def __init__(self, vae: AutoencoderKL, schedule: DDIMScheduler, rows: int = 16) -> None:
-        """`rows`: at most so many of a batch are decoded, which costs more than their UNet."""
-        self.vae = vae.requires_grad_(False).eval().to(memory_format=torch.channels_last)
-        self.schedule, self.rows = schedule, rows
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        schedule: DDIMScheduler,
+        accelerator: Accelerator,
+        *,
+        weight: float,
+        rows: int = 16,
+        critic_weight: float = 0.0,
+    ) -> None:
+        """`weight` of the features' distance; `rows`: at most so many of a batch are decoded, which costs more than
+        their UNet; `critic_weight`: length of the critic's gradient over that of the features' distance.
+        """
+        self.vae = vae.requires_grad_(False).eval().to(accelerator.device, memory_format=torch.channels_last)
+        self.schedule, self.accelerator, self.weight, self.rows = schedule, accelerator, weight, rows
+        self.critic_weight = critic_weight
+        self.adversarial = AdversarialLoss(accelerator) if critic_weight else None
 
     @classmethod
     def from_options(
         cls, args: argparse.Namespace, accelerator: Accelerator, schedule: DDIMScheduler
     ) -> LatentPerceptualLoss | None:
-        """As `--perceptual_weight` and `--perceptual_rows` have it; None where the weight is 0."""
+        """As `add_options` has it; None where `--perceptual_weight` is 0."""
         if args.perceptual_weight == 0:
             return None
-        vae = AutoencoderKL.from_pretrained(args.vae).to(accelerator.device)
-        return cls(vae, schedule, args.perceptual_rows)
+        return cls(
+            AutoencoderKL.from_pretrained(args.vae),
+            schedule,
+            accelerator,
+            weight=args.perceptual_weight,
+            rows=args.perceptual_rows,
+            critic_weight=args.critic_weight,
+        )
 
-    def __call__(self, batch: LatentBatch, noisy: Tensor, output: Tensor) -> Tensor:
-        """The mean distance of the chosen rows (scalar), differentiable in `output`, v as (B, 4, h, w); 0 for none."""
+    def __call__(self, batch: LatentBatch, noisy: Tensor, output: Tensor, step: int) -> dict[str, Tensor]:
+        """`perceptual`, the mean distance of the chosen rows, with a critic also `adversarial` and `critic`, and their
+        weighted sum `looks`, differentiable in `output`, v as (B, 4, h, w). Without a row to choose all are 0.
+        """
         chosen = (batch.timesteps < BELOW).nonzero()[: self.rows, 0]
         if len(chosen) == 0:
-            return output.sum() * 0
+            names = ["looks", "perceptual", *(["critic", "adversarial"] if self.adversarial else [])]
+            return dict.fromkeys(names, output.sum() * 0)
         kept = self.schedule.alphas_cumprod.to(output.device)[batch.timesteps[chosen]][:, None, None, None]
-        clean = kept.sqrt() * noisy[chosen] - (1 - kept).sqrt() * output[chosen].float()
+        painted = self.decode(kept.sqrt() * noisy[chosen] - (1 - kept).sqrt() * output[chosen].float())
         with torch.no_grad():
             wanted = self.decode(batch.latents[chosen])
-        return perceptual_loss(self.decode(clean), wanted)
+            targets = layer_features(wanted)
+        features = layer_features(painted)
+        named = {"perceptual": features_distance(features, targets)}
+        looks = named["perceptual"]
+        if self.adversarial is not None:
+            named["critic"] = self.adversarial.learn(painted, features, wanted, targets)
+            named["adversarial"] = self.adversarial.judge(painted, features)
+            share = self.critic_weight * min(1.0, (step + 1) / CRITIC_WARMUP)
+            looks = add_balanced(looks, named["adversarial"], share, painted)
+        return {**named, "looks": self.weight * looks}
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Scaled latents (B, 4, h, w) to pictures (B, 3, H, W) in −1…1 and a little beyond."""
-        return self.vae.decode(latents / self.vae.config.scaling_factor).sample
+        """Scaled latents (B, 4, h, w) to pictures float32 (B, 3, H, W) in −1…1 and a little beyond."""
+        with self.accelerator.autocast():
+            return self.vae.decode(latents / self.vae.config.scaling_factor).sample.float()
+
+
+def add_looks_options(group: argparse._ArgumentGroup) -> None:
+    """The options that `LatentPerceptualLoss.from_options` reads."""
+    group.add_argument("--perceptual_weight", type=float, default=0.0, help="of how pictures look")
+    group.add_argument(
+        "--perceptual_rows", type=int, default=16, help="at most so many pictures of a batch are decoded"
+    )
+    group.add_argument(
+        "--critic_weight", type=float, default=0.0, help="of critic.py's gradient, over that of how pictures look"
+    )

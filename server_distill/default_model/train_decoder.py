@@ -26,16 +26,9 @@ from torch import Tensor, nn
 
 from models.whole_files import whole_files
 from server_distill.default_model.cpu_speed import faster_precision, make_fast
-from server_distill.default_model.critic import AdversarialLoss, balance
-from server_distill.default_model.objects import (
-    load_cutout,
-    pictures_beyond_the_catalogue,
-    read_catalogue,
-    read_cutout,
-)
-from server_distill.default_model.perceptual_loss import features_distance, layer_features
+from server_distill.default_model.painting_examples import PaintingExamples
+from server_distill.default_model.painting_loss import PaintingLoss, add_painting_options
 from server_distill.default_model.pipeline import write_figures
-from server_distill.default_model.scenes import as_pixels, caption, random_scene, random_tint
 from server_distill.default_model.train_autoencoder import psnr
 from server_distill.default_model.train_teacher import EMA_DECAY
 from server_distill.default_model.widen import widen_autoencoder
@@ -52,12 +45,6 @@ NOISIEST = 500
 """Timestep from which latents are denoised at most: beyond it the object's layout would not stay."""
 DENOISING_STEPS = 3
 GUIDANCE_SCALE = 3.0
-UNNAMED = 0.25
-"""Share of pictures of things that no caption has a word for, so that subjects, too, are painted as they are."""
-OBJECT_WEIGHT = 3.0
-"""Of pixels of the object in the squared and absolute errors."""
-CRITIC_WARMUP = 200
-"""Steps over which the critic's say grows: a new one knows nothing yet."""
 
 
 class Decoder(nn.Module):
@@ -100,10 +87,7 @@ class Repainter:
 
 
 class DecoderLosses:
-    """`square`, `absolute`, `perceptual`, `adversarial` and their weighted sum `loss`, by micro-step.
-
-    Beside them `psnr` of clean latents and `critic`, the critic's own loss.
-    """
+    """What `PaintingLoss` says of one micro-step's pictures, and `psnr` of those with clean latents."""
 
     def __init__(
         self,
@@ -114,10 +98,8 @@ class DecoderLosses:
         repaint: Repainter,
     ) -> None:
         self.args, self.accelerator, self.encoding, self.repaint = args, accelerator, encoding, repaint
-        self.items = read_catalogue("train")
-        self.cutouts = [load_cutout(item) for item in self.items]
-        self.unnamed = pictures_beyond_the_catalogue()
-        self.adversarial = AdversarialLoss(accelerator) if args.critic_weight else None
+        self.examples = PaintingExamples()
+        self.painting = PaintingLoss(accelerator, args.perceptual_weight, args.critic_weight)
         self.decoder: nn.Module = decoder
 
     def prepare(self, decoder: nn.Module) -> None:
@@ -125,7 +107,8 @@ class DecoderLosses:
 
     def losses(self, micro_step: int) -> Mapping[str, Tensor]:
         args, process = self.args, self.accelerator.process_index
-        pixels, weight, captions = self.pictures(np.random.default_rng([args.seed, micro_step, process]))
+        rng = np.random.default_rng([args.seed, micro_step, process])
+        pixels, weight, captions = self.examples.batch(rng, args.train_batch_size, self.accelerator.device)
         clean = max(1, round(CLEAN * args.train_batch_size))
         with torch.no_grad():
             latents = self.encoding.encode(pixels).latent_dist.mean
@@ -133,38 +116,8 @@ class DecoderLosses:
             generator = draw(args.seed, micro_step, process)
             latents[clean:] = self.repaint(latents[clean:], captions[clean:], generator)
         painted = self.decoder(latents).float()
-        named = {
-            "square": (weight * (painted - pixels).square()).mean(),
-            "absolute": (weight * (painted - pixels).abs()).mean(),
-        }
-        with torch.no_grad():
-            targets = layer_features(pixels)
-        features = layer_features(painted)  # in float32: bf16 is no faster where each channel is convolved alone
-        named["perceptual"] = features_distance(features, targets)
-        loss = named["square"] + 0.1 * named["absolute"] + args.perceptual_weight * named["perceptual"]
-        if self.adversarial is not None:
-            named["critic"] = self.adversarial.learn(painted, features, pixels, targets)
-            named["adversarial"] = self.adversarial.judge(painted, features)
-            share = args.critic_weight * min(1.0, (micro_step + 1) / CRITIC_WARMUP)
-            loss = loss + share * balance(loss, named["adversarial"], painted) * named["adversarial"]
-        return {"loss": loss, **named, "psnr": psnr(painted[:clean].detach(), pixels[:clean]).mean()}
-
-    def pictures(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[str]]:
-        """Pixels (B, 3, H, W) in −1…1, their weight (B, 1, H, W) of mean 1, captions, empty for unnamed things."""
-        scenes, captions = [], []
-        for _ in range(self.args.train_batch_size):
-            if rng.random() < UNNAMED:
-                cutout = read_cutout(self.unnamed[int(rng.integers(len(self.unnamed)))])
-                scenes.append(random_scene(cutout, rng))
-                captions.append("")
-            else:
-                row = int(rng.integers(len(self.items)))
-                scenes.append(random_scene(self.cutouts[row], rng, tint=random_tint(self.items[row], rng)))
-                captions.append(caption(self.items[row], scenes[-1], rng))
-        pixels = as_pixels(np.stack([scene.pixels for scene in scenes]))
-        weight = 1 + (OBJECT_WEIGHT - 1) * torch.from_numpy(np.stack([scene.coverage for scene in scenes]))[:, None]
-        device = self.accelerator.device
-        return pixels.contiguous().to(device), (weight / weight.mean()).to(device), captions
+        named = self.painting(painted, pixels, weight, micro_step)
+        return {**named, "psnr": psnr(painted[:clean].detach(), pixels[:clean]).mean()}
 
 
 def train_decoder(args: argparse.Namespace) -> None:
@@ -197,10 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     group = parser.add_argument_group("decoder")
     group.add_argument("--vae", type=Path, default=Path("out/train/vae"), help="autoencoder to start from")
     group.add_argument("--unet", type=Path, default=Path("models/default/student"), help="pipeline that denoises")
-    group.add_argument("--perceptual_weight", type=float, default=0.03, help="of perceptual_loss.py")
-    group.add_argument(
-        "--critic_weight", type=float, default=0.5, help="of critic.py's gradient, over that of all else; 0: no critic"
-    )
+    add_painting_options(group)
     add_training_options(parser, learning_rate=5e-4, batch=8, warmup=50, seed=3)
     parser.set_defaults(
         optimizer="muon",

@@ -36,7 +36,7 @@ from server_distill.training.trackers import mean_of_last
 
 
 class StudentLosses:
-    """`task`, `output`, `feature`, `perceptual` and their weighted sum `loss`, by micro-step."""
+    """`task`, `output`, `feature`, what `LatentPerceptualLoss` says, and their weighted sum `loss`, by micro-step."""
 
     def __init__(
         self,
@@ -76,9 +76,8 @@ class StudentLosses:
         }
         loss = named["task"] + args.output_weight * named["output"] + args.feature_weight * named["feature"]
         if self.perceptual is not None:
-            with self.accelerator.autocast():
-                named["perceptual"] = self.perceptual(batch, noisy, output)
-            loss = loss + args.perceptual_weight * named["perceptual"]
+            named |= self.perceptual(batch, noisy, output, micro_step)
+            loss = loss + named["looks"]
         return {"loss": loss, **named}
 
 

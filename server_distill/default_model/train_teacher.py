@@ -25,7 +25,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from server_distill.default_model.cpu_speed import faster_precision, make_fast
 from server_distill.default_model.latent_examples import LatentExamples
-from server_distill.default_model.latent_perceptual_loss import LatentPerceptualLoss
+from server_distill.default_model.latent_perceptual_loss import LatentPerceptualLoss, add_looks_options
 from server_distill.default_model.pipeline import SCHEDULE, UNET, save_pipeline, start_from, write_figures
 from server_distill.default_model.pretrain_text import new_text_encoder, object_targets, pretrain_text
 from server_distill.training.checkpoints import find
@@ -53,7 +53,7 @@ class TextAndUNet(nn.Module):
 
 
 class TeacherLosses:
-    """`task`, the weighted squared error of v, `perceptual`, and their weighted sum `loss`, by micro-step."""
+    """`task`, the weighted squared error of v, what `LatentPerceptualLoss` says, and the sum `loss`, by micro-step."""
 
     def __init__(
         self, args: argparse.Namespace, accelerator: Accelerator, model: nn.Module, examples: LatentExamples
@@ -74,9 +74,8 @@ class TeacherLosses:
         loss = task = (batch.weight * (output - target).square()).mean()
         named = {"task": task}
         if self.perceptual is not None:
-            with self.accelerator.autocast():
-                named["perceptual"] = self.perceptual(batch, noisy, output)
-            loss = loss + self.args.perceptual_weight * named["perceptual"]
+            named |= self.perceptual(batch, noisy, output, micro_step)
+            loss = loss + named["looks"]
         return {"loss": loss, **named}
 
 
@@ -127,10 +126,7 @@ def add_default_model_options(parser: argparse.ArgumentParser, *, learning_rate:
     group.add_argument("--data", type=Path, default=Path("out/train/latents.pt"), help="from cache_latents")
     group.add_argument("--vae", type=Path, default=Path("out/train/vae"))
     group.add_argument("--hard_objects", type=Path, help="from hard_objects.py: what is seen more often")
-    group.add_argument(
-        "--perceptual_weight", type=float, default=0.0, help="of how pictures look (latent_perceptual_loss.py)"
-    )
-    group.add_argument("--perceptual_rows", type=int, default=16, help="at most so many pictures of a batch")
+    add_looks_options(group)
     group.add_argument("--start", type=Path, help="without a checkpoint, start from this pipeline folder's weights")
     add_training_options(parser, learning_rate=learning_rate, batch=48, warmup=100, seed=seed)
     parser.set_defaults(adam_beta2=0.99, checkpointing_steps=300, checkpoints_total_limit=1, max_train_steps=5000)
