@@ -16,7 +16,7 @@ export TOKENIZERS_PARALLELISM = false
 export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv core demo test test-fast test-sanitize lint format export check-coreml data autoencoder decoder latents hard-objects teacher distill ship \
+.PHONY: help venv core demo test test-fast test-sanitize lint format export check-coreml data autoencoder refine decoder latents hard-objects teacher distill ship \
         evaluate evaluate-personalization bench bench-distill study-task-specific study-compression test-kill fuzz \
         test-android test-ios test-arm64 apk clean
 
@@ -97,6 +97,10 @@ data: $(STAMP)  ## Fetch the training pictures (npm)
 autoencoder: $(STAMP)  ## Train the autoencoder (resumable; about an hour)
 	$(PY) -m server_distill.default_model.train_autoencoder --output $(TRAIN)/vae
 	$(PY) -m server_distill.default_model.make_tokenizer --output $(TRAIN)/tokenizer
+
+refine: $(STAMP) | $(TRAIN)/vae  ## Train encoder and decoder on, under noise; then latents, teacher, student anew (resumable; 30 minutes)
+	$(PY) -m server_distill.default_model.refine_autoencoder --vae $(TRAIN)/vae --output_dir $(TRAIN)/refined
+	cp $(TRAIN)/refined/vae/* $(TRAIN)/refined/training.json $(TRAIN)/vae/
 
 decoder: $(STAMP) | $(TRAIN)/vae  ## Train the image decoder on what the student says; latents stay as they are (resumable; 70 minutes)
 	$(PY) -m server_distill.default_model.train_decoder --vae $(TRAIN)/vae --output_dir $(TRAIN)/decoder

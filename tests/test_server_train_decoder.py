@@ -18,6 +18,7 @@ from server_distill.default_model.objects import (
     pictures_beyond_the_catalogue,
     read_catalogue,
 )
+from server_distill.default_model.pipeline import VAE_WIDTHS
 from server_distill.default_model.scenes import random_scene
 from server_distill.default_model.ship import encode_alike
 from server_distill.default_model.train_autoencoder import new_autoencoder
@@ -83,7 +84,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None
     assert train_decoder.main(arguments) == 0
     result = tmp_path / "run" / "vae"
     whole = AutoencoderKL.from_pretrained(result)
-    assert tuple(whole.config.block_out_channels) == train_decoder.WIDTHS
+    assert tuple(whole.config.block_out_channels) == VAE_WIDTHS
     assert encode_alike(AutoencoderKL.from_pretrained(result), narrow)
     latents = torch.randn(1, 4, 16, 16)
     with torch.no_grad():

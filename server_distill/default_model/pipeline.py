@@ -26,6 +26,8 @@ UNET = {
     "attention_head_dim": (1, 2, 4, 4),  # heads, in spite of its name: none narrower than 32 channels
     "norm_num_groups": 4,
 }
+VAE_WIDTHS = (32, 48, 96, 192)
+"""Of the autoencoder that is shipped; a narrower one, as its first training makes it, is widened."""
 SCHEDULE = {
     "num_train_timesteps": 1000,
     "beta_start": 0.00085,

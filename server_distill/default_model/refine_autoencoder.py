@@ -27,9 +27,10 @@ from torch import Tensor, nn
 from models.whole_files import whole_files
 from server_distill.default_model.painting_examples import PaintingExamples
 from server_distill.default_model.painting_loss import PaintingLoss, add_painting_options
-from server_distill.default_model.pipeline import write_figures
+from server_distill.default_model.pipeline import VAE_WIDTHS, write_figures
 from server_distill.default_model.train_autoencoder import psnr
 from server_distill.default_model.train_teacher import EMA_DECAY
+from server_distill.default_model.widen import widen_autoencoder
 from server_distill.training.command import exit_status
 from server_distill.training.loop import draw, make_accelerator, train
 from server_distill.training.options import add_training_options
@@ -104,7 +105,7 @@ def refine_autoencoder(args: argparse.Namespace) -> None:
     """The whole run. Raises CheckpointError, NotFiniteError or OSError with a message that says what to do."""
     begun = time.monotonic()
     started = AutoencoderKL.from_pretrained(args.vae, dtype=torch.float32).requires_grad_(False).eval()
-    vae = AutoencoderKL.from_pretrained(args.vae, dtype=torch.float32).train()
+    vae = widen_autoencoder(started, VAE_WIDTHS).train()
     accelerator = make_accelerator(
         args, args.mixed_precision or ("bf16" if cpu_multiplies_bf16() and not has_gpu() else "no")
     )

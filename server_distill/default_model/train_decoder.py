@@ -28,7 +28,7 @@ from models.whole_files import whole_files
 from server_distill.default_model.cpu_speed import faster_precision, make_fast
 from server_distill.default_model.painting_examples import PaintingExamples
 from server_distill.default_model.painting_loss import PaintingLoss, add_painting_options
-from server_distill.default_model.pipeline import write_figures
+from server_distill.default_model.pipeline import VAE_WIDTHS, write_figures
 from server_distill.default_model.train_autoencoder import psnr
 from server_distill.default_model.train_teacher import EMA_DECAY
 from server_distill.default_model.widen import widen_autoencoder
@@ -37,8 +37,6 @@ from server_distill.training.loop import draw, make_accelerator, train
 from server_distill.training.options import add_training_options
 from server_distill.training.trackers import mean_of_last
 
-WIDTHS = (32, 48, 96, 192)
-"""Of the autoencoder that is shipped: a narrower one is widened, since encoding needs less than painting."""
 CLEAN = 0.25
 """Share of latents that come straight from the encoder."""
 NOISIEST = 500
@@ -124,7 +122,7 @@ def train_decoder(args: argparse.Namespace) -> None:
     """The whole run. Raises CheckpointError, NotFiniteError or OSError with a message that says what to do."""
     begun = time.monotonic()
     started = AutoencoderKL.from_pretrained(args.vae).requires_grad_(False).eval()
-    vae = widen_autoencoder(started, WIDTHS).eval()
+    vae = widen_autoencoder(started, VAE_WIDTHS).eval()
     pipeline = StableDiffusionPipeline.from_pretrained(args.unet, safety_checker=None, dtype=torch.float32)
     accelerator = make_accelerator(args, args.mixed_precision or faster_precision(pipeline.unet))
     for module in (started, vae, pipeline.unet, pipeline.text_encoder):
