@@ -49,11 +49,21 @@ def _halving(channels: int, width: int, normalized: bool = True) -> nn.Sequentia
 class AdversarialLoss:
     """A critic with an optimizer of its own, which learns as it judges."""
 
-    def __init__(self, accelerator: Accelerator) -> None:
+    def __init__(self, accelerator: Accelerator, weight: float = 1.0, warmup: int = 1) -> None:
+        """`weight` of its gradient over that of what it is added to, after `warmup` steps in which its say grows."""
+        self.weight, self.warmup = weight, warmup
         critic = Critic().to(accelerator.device)
         optimizer = torch.optim.Adam(critic.parameters(), LEARNING_RATE, BETAS)
         self.accelerator = accelerator
         self.critic, self.optimizer = accelerator.prepare(critic, optimizer)
+
+    def added_to(
+        self, loss: Tensor, painted: Tensor, features: list[Tensor], real: Tensor, targets: list[Tensor], step: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """`loss`, which weights reach through `painted` alone, with the critic's say; what `learn` and `judge` say."""
+        named = {"critic": self.learn(painted, features, real, targets), "adversarial": self.judge(painted, features)}
+        share = self.weight * min(1.0, (step + 1) / self.warmup)
+        return add_balanced(loss, named["adversarial"], share, painted), named
 
     def learn(self, painted: Tensor, features: list[Tensor], real: Tensor, targets: list[Tensor]) -> Tensor:
         """One step on pictures and their features; the hinge loss before it (Lim & Ye 2017): 2 knows nothing, 0 all."""

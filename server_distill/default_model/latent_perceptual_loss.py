@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from diffusers import AutoencoderKL, DDIMScheduler
 from torch import Tensor
 
-from server_distill.default_model.critic import AdversarialLoss, add_balanced
+from server_distill.default_model.critic import AdversarialLoss
 from server_distill.default_model.latent_examples import LatentBatch
 from server_distill.default_model.perceptual_loss import features_distance, layer_features
 
@@ -44,8 +44,7 @@ class LatentPerceptualLoss:
         """
         self.vae = vae.requires_grad_(False).eval().to(accelerator.device, memory_format=torch.channels_last)
         self.schedule, self.accelerator, self.weight, self.rows = schedule, accelerator, weight, rows
-        self.critic_weight = critic_weight
-        self.adversarial = AdversarialLoss(accelerator) if critic_weight else None
+        self.adversarial = AdversarialLoss(accelerator, critic_weight, CRITIC_WARMUP) if critic_weight else None
 
     @classmethod
     def from_options(
@@ -80,10 +79,8 @@ class LatentPerceptualLoss:
         named = {"perceptual": features_distance(features, targets)}
         looks = named["perceptual"]
         if self.adversarial is not None:
-            named["critic"] = self.adversarial.learn(painted, features, wanted, targets)
-            named["adversarial"] = self.adversarial.judge(painted, features)
-            share = self.critic_weight * min(1.0, (step + 1) / CRITIC_WARMUP)
-            looks = add_balanced(looks, named["adversarial"], share, painted)
+            looks, said = self.adversarial.added_to(looks, painted, features, wanted, targets, step)
+            named |= said
         return {**named, "looks": self.weight * looks}
 
     def decode(self, latents: Tensor) -> Tensor:

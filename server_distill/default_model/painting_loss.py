@@ -8,7 +8,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from server_distill.default_model.critic import AdversarialLoss, add_balanced
+from server_distill.default_model.critic import AdversarialLoss
 from server_distill.default_model.perceptual_loss import features_distance, layer_features
 
 CRITIC_WARMUP = 200
@@ -19,8 +19,8 @@ class PaintingLoss:
     """The loss of one batch of pictures; its critic, if it has one, learns with every call."""
 
     def __init__(self, accelerator: Accelerator, perceptual_weight: float, critic_weight: float) -> None:
-        self.perceptual_weight, self.critic_weight = perceptual_weight, critic_weight
-        self.adversarial = AdversarialLoss(accelerator) if critic_weight else None
+        self.perceptual_weight = perceptual_weight
+        self.adversarial = AdversarialLoss(accelerator, critic_weight, CRITIC_WARMUP) if critic_weight else None
 
     def __call__(self, painted: Tensor, pixels: Tensor, weight: Tensor, step: int) -> dict[str, Tensor]:
         """`square`, `absolute`, `perceptual`, their weighted sum `loss`, with a critic also `adversarial`, and
@@ -36,10 +36,8 @@ class PaintingLoss:
         named["perceptual"] = features_distance(features, targets)
         loss = named["square"] + 0.1 * named["absolute"] + self.perceptual_weight * named["perceptual"]
         if self.adversarial is not None:
-            named["critic"] = self.adversarial.learn(painted, features, pixels, targets)
-            named["adversarial"] = self.adversarial.judge(painted, features)
-            share = self.critic_weight * min(1.0, (step + 1) / CRITIC_WARMUP)
-            loss = add_balanced(loss, named["adversarial"], share, painted)
+            loss, said = self.adversarial.added_to(loss, painted, features, pixels, targets, step)
+            named |= said
         return {"loss": loss, **named}
 
 

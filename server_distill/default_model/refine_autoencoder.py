@@ -24,18 +24,16 @@ from diffusers import AutoencoderKL
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
-from models.whole_files import whole_files
 from server_distill.default_model.painting_examples import PaintingExamples
 from server_distill.default_model.painting_loss import PaintingLoss, add_painting_options
-from server_distill.default_model.pipeline import VAE_WIDTHS, write_figures
+from server_distill.default_model.painting_run import add_run_options, save_autoencoder
+from server_distill.default_model.pipeline import VAE_WIDTHS
 from server_distill.default_model.train_autoencoder import psnr
 from server_distill.default_model.train_teacher import EMA_DECAY
 from server_distill.default_model.widen import widen_autoencoder
 from server_distill.training.command import exit_status
 from server_distill.training.loop import draw, make_accelerator, train
-from server_distill.training.options import add_training_options
 from server_distill.training.precision import cpu_multiplies_bf16, has_gpu
-from server_distill.training.trackers import mean_of_last
 
 CLEAN = 0.3
 """Share of latents that get no noise."""
@@ -124,15 +122,11 @@ def refine_autoencoder(args: argparse.Namespace) -> None:
     )
     if accelerator.is_main_process:
         average.copy_to(model.parameters())
-        with whole_files(args.output_dir / "vae", last="config.json") as temporary:
-            vae.save_pretrained(temporary)
-        recent = mean_of_last(args.output_dir / args.logging_dir, 100)
-        names: list[str] = [name for name in ("square", "absolute", "perceptual", "drift", "psnr") if name in recent]
-        figures = {name: round(recent[name], 5) for name in names}
-        write_figures(args.output_dir, {"steps": done, "batch": args.train_batch_size, **figures}, begun)
+        save_autoencoder(args, vae, done, begun)
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     group = parser.add_argument_group("autoencoder")
     group.add_argument("--vae", type=Path, default=Path("out/train/vae"), help="autoencoder to start from")
@@ -141,15 +135,7 @@ def parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--drift_weight", type=float, default=0.05, help="of latents' squared distance to what they were"
     )
-    add_training_options(parser, learning_rate=5e-4, batch=8, warmup=30, seed=5)
-    parser.set_defaults(
-        optimizer="muon",
-        lr_scheduler="linear",
-        adam_beta2=0.99,
-        checkpointing_steps=200,
-        checkpoints_total_limit=1,
-        max_train_steps=1200,
-    )
+    add_run_options(parser, warmup=30, seed=5, steps=1200)
     return parser
 
 
