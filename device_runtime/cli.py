@@ -86,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
         help="of the token's embedding; 0: not learned",
     )
     p.add_argument("--prior-loss-weight", type=float, metavar="X", help="0 switches prior preservation off")
+    p.add_argument("--fine-timesteps", type=float, metavar="X", help="share of timesteps drawn from the lower 40 %%")
     p.add_argument(
         "--caption-places",
         action=argparse.BooleanOptionalAction,

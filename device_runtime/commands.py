@@ -95,6 +95,7 @@ def open_session(engine: Engine, args: argparse.Namespace) -> Session:
             "learning_rate",
             "modifier_learning_rate",
             "prior_loss_weight",
+            "fine_timesteps",
             "checkpoint_every",
             "preview_every",
             "preview_prompt",

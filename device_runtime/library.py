@@ -24,7 +24,7 @@ from pathlib import Path
 
 from device_runtime.errors import LikenessError, error_for
 
-API_VERSION = 3
+API_VERSION = 4
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -55,6 +55,7 @@ class TrainSettings(ctypes.Structure):
         ("weight_decay", c_double),
         ("max_grad_norm", c_double),
         ("prior_loss_weight", c_double),
+        ("fine_timesteps", c_double),
         ("hflip", c_int32),
         ("size_augmentation", c_int32),
         ("caption_places", c_int32),

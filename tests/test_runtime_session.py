@@ -289,6 +289,7 @@ def test_settings_are_checked(engine):
         ({"steps": 0}, "steps is 0"),
         ({"views": -1}, "views is -1"),
         ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"fine_timesteps": 1.5}, "fine_timesteps is 1.5"),
         ({"lr_schedule": "wild"}, "wild"),
         ({"class_name": "very " * 30 + "long"}, "shorten it"),
         ({"checkpoint_every": 0}, "checkpoint_every"),

@@ -211,6 +211,20 @@ def test_a_batch_is_noised_views_and_prior_latents(engine, subject, manifest, ba
     assert 0 <= min(timesteps) < 150 < 850 < max(timesteps) < 1000
 
 
+def test_fine_timesteps_come_from_the_lower_ones(engine, batch_of, tmp_path):
+    def drawn(share: float) -> np.ndarray:
+        journal = tmp_path / str(share)
+        with new_session(engine, journal, steps=1, fine_timesteps=share) as session:
+            session.run()
+        return np.concatenate([batch_of(journal, step)["t"] for step in range(60)])
+
+    none, half, every = drawn(0.0), drawn(0.5), drawn(1.0)
+    assert 350 < every.max() < 400 and none.max() > 900
+    fine = half == every
+    assert 0.4 < fine.mean() < 0.6
+    np.testing.assert_array_equal(half[~fine], none[~fine])
+
+
 def test_views_are_the_autoencoders(tiny_bundle, testing_library, tmp_path):
     """Encoding in the core: augmentation, then what diffusers' autoencoder says of that picture."""
     with Engine(tiny_bundle.bundle, threads=1) as engine, new_session(engine, tmp_path / "j", views=4) as session:

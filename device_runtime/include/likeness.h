@@ -68,7 +68,7 @@ extern "C" {
 #endif
 
 /* Grows when a structure or a function changes its meaning. */
-#define LK_API_VERSION 3
+#define LK_API_VERSION 4
 
 typedef enum lk_status {
   LK_OK = 0,
@@ -165,6 +165,8 @@ typedef struct lk_train_settings {
   double weight_decay;           /* AdamW's, decoupled */
   double max_grad_norm;          /* gradients are scaled down to it; 0: never */
   double prior_loss_weight;      /* of prior preservation; 0: off */
+  double fine_timesteps;         /* share of timesteps, 0 to 1, that are drawn from the lower 40 %,
+                                    where what is fine is rendered; the others from all */
   int32_t hflip;                 /* mirror half of the views */
   int32_t size_augmentation;     /* shrink and enlarge views as Custom Diffusion does */
   int32_t caption_places;        /* the model says itself, of the places in the bundle's prior

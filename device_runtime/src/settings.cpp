@@ -30,6 +30,7 @@ void for_each_training_field(Settings& s, Visit visit) {
   visit("weight_decay", s.weight_decay);
   visit("max_grad_norm", s.max_grad_norm);
   visit("prior_loss_weight", s.prior_loss_weight);
+  visit("fine_timesteps", s.fine_timesteps);
   visit("lr_schedule", s.lr_schedule);
   visit("warmup_steps", s.warmup_steps);
   visit("hflip", s.hflip);
@@ -79,6 +80,12 @@ void check_not_negative(const char* name, double value) {
   }
 }
 
+void check_share(const char* name, double value) {
+  if (!(value >= 0 && value <= 1)) {
+    refuse(std::string(name) + " is " + std::to_string(value) + "; it must be between 0 and 1");
+  }
+}
+
 void check_length(const char* name, const std::string& text) {
   if (text.size() > kMaxTextBytes) refuse(std::string(name) + " is too long");
 }
@@ -125,6 +132,7 @@ void check_settings(const TrainSettings& s, const Manifest& manifest) {
   check_not_negative("weight_decay", s.weight_decay);
   check_not_negative("max_grad_norm", s.max_grad_norm);
   check_not_negative("prior_loss_weight", s.prior_loss_weight);
+  check_share("fine_timesteps", s.fine_timesteps);
   parse_lr_schedule(s.lr_schedule);
   check_range("warmup_steps", s.warmup_steps, 0, kMaxSteps);
   check_range("checkpoint_every", s.checkpoint_every, 1, kMaxSteps);

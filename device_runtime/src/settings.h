@@ -24,6 +24,7 @@ struct TrainSettings {
   double weight_decay = 1e-2;
   double max_grad_norm = 1.0;      // 0: no clipping
   double prior_loss_weight = 1.0;  // 0: no prior preservation
+  double fine_timesteps = 0.0;     // share of timesteps that are drawn from the lower 40 %
   std::string lr_schedule = "constant";
   std::int64_t warmup_steps = 0;
   bool hflip = true;

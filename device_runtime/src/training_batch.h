@@ -39,6 +39,7 @@ class TrainingData {
  private:
   void fill_row(TrainingBatch& batch, std::size_t row, std::int64_t step,
                 const float* latent) const;
+  std::uint32_t timesteps_to_draw_from(std::uint64_t step, std::size_t row) const;
 
   const Engine& engine_;
   const TrainSettings& settings_;

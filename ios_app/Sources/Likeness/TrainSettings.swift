@@ -32,6 +32,8 @@ public struct TrainSettings: Sendable, Equatable {
     public var maxGradNorm: Double
     /// Of prior preservation; 0: off.
     public var priorLossWeight: Double
+    /// Share of timesteps, 0 to 1, that are drawn from the lower 40 %, where what is fine is rendered.
+    public var fineTimesteps: Double
     /// Mirror half of the views.
     public var hflip: Bool
     /// Shrink and enlarge views as Custom Diffusion does.
@@ -42,8 +44,8 @@ public struct TrainSettings: Sendable, Equatable {
     public init(
         className: String, token: String, adapterKind: String, lrSchedule: String, previewPrompt: String, seed: UInt64,
         steps: Int, warmupSteps: Int, views: Int, checkpointEvery: Int, previewEvery: Int, learningRate: Double,
-        modifierLearningRate: Double, weightDecay: Double, maxGradNorm: Double, priorLossWeight: Double, hflip: Bool,
-        sizeAugmentation: Bool, captionPlaces: Bool
+        modifierLearningRate: Double, weightDecay: Double, maxGradNorm: Double, priorLossWeight: Double,
+        fineTimesteps: Double, hflip: Bool, sizeAugmentation: Bool, captionPlaces: Bool
     ) {
         self.className = className
         self.token = token
@@ -61,6 +63,7 @@ public struct TrainSettings: Sendable, Equatable {
         self.weightDecay = weightDecay
         self.maxGradNorm = maxGradNorm
         self.priorLossWeight = priorLossWeight
+        self.fineTimesteps = fineTimesteps
         self.hflip = hflip
         self.sizeAugmentation = sizeAugmentation
         self.captionPlaces = captionPlaces

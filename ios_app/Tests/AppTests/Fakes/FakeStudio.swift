@@ -71,7 +71,7 @@ final class FakeStudio: Studio {
             className: className, token: token, adapterKind: "full", lrSchedule: "constant", previewPrompt: "",
             seed: 0, steps: now.withLock { $0.trainSteps }, warmupSteps: 0, views: 8, checkpointEvery: 5,
             previewEvery: 10, learningRate: 1e-3, modifierLearningRate: 1e-3, weightDecay: 0, maxGradNorm: 1,
-            priorLossWeight: 1, hflip: true, sizeAugmentation: true, captionPlaces: false)
+            priorLossWeight: 1, fineTimesteps: 0, hflip: true, sizeAugmentation: true, captionPlaces: false)
     }
 
     func sampleSettings(prompt: String) -> SampleSettings {

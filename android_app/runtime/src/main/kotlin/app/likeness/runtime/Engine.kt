@@ -83,6 +83,7 @@ class Engine private constructor(private val handle: SharedHandle) : Studio {
         settings.weightDecay,
         settings.maxGradNorm,
         settings.priorLossWeight,
+        settings.fineTimesteps,
         settings.hflip,
         settings.sizeAugmentation,
         settings.captionPlaces,

@@ -19,6 +19,7 @@ package app.likeness.runtime
  * @property weightDecay AdamW's, decoupled
  * @property maxGradNorm gradients are scaled down to it; 0: never
  * @property priorLossWeight of prior preservation; 0: off
+ * @property fineTimesteps share of timesteps, 0 to 1, that are drawn from the lower 40 %, where what is fine is rendered
  * @property hflip mirror half of the views
  * @property sizeAugmentation shrink and enlarge views as Custom Diffusion does
  * @property captionPlaces the model says itself what is behind the subject in each photo, so that it is not learned
@@ -40,6 +41,7 @@ data class TrainSettings(
     val weightDecay: Double,
     val maxGradNorm: Double,
     val priorLossWeight: Double,
+    val fineTimesteps: Double,
     val hflip: Boolean,
     val sizeAugmentation: Boolean,
     val captionPlaces: Boolean,
