@@ -211,12 +211,16 @@ def test_a_batch_is_noised_views_and_prior_latents(engine, subject, manifest, ba
     assert 0 <= min(timesteps) < 150 < 850 < max(timesteps) < 1000
 
 
-def test_fine_timesteps_come_from_the_lower_ones(engine, batch_of, tmp_path):
+def test_fine_timesteps_come_from_the_lower_ones(tiny_bundle, testing_library, tmp_path):
     def drawn(share: float) -> np.ndarray:
         journal = tmp_path / str(share)
-        with new_session(engine, journal, steps=1, fine_timesteps=share) as session:
+        with (
+            Engine(tiny_bundle.bundle, threads=1) as engine,
+            new_session(engine, journal, steps=1, fine_timesteps=share) as session,
+        ):
             session.run()
-        return np.concatenate([batch_of(journal, step)["t"] for step in range(60)])
+        with SessionBatches(testing_library, tiny_bundle.bundle, journal) as batches:
+            return np.concatenate([batches.batch(step)["t"] for step in range(60)])
 
     none, half, every = drawn(0.0), drawn(0.5), drawn(1.0)
     assert 350 < every.max() < 400 and none.max() > 900
