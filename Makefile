@@ -17,7 +17,7 @@ export HF_HUB_OFFLINE = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help venv core demo test test-fast test-sanitize lint format export check-coreml data autoencoder refine decoder latents hard-objects teacher distill ship \
-        evaluate evaluate-personalization bench bench-distill study-task-specific study-compression test-kill fuzz \
+        evaluate evaluate-names evaluate-personalization bench bench-distill study-task-specific study-compression test-kill fuzz \
         test-android test-ios test-arm64 apk clean
 
 help:  ## Show this list
@@ -131,6 +131,9 @@ ship: $(STAMP)  ## Put the trained networks into models/default as fp16, with a 
 
 evaluate: $(STAMP)  ## Scores and sheets of the default model: out/evaluate
 	$(PY) -m server_distill.default_model.evaluate --output out/evaluate
+
+evaluate-names: $(STAMP)  ## How much an object's own name brings over its class, as personalization is scored: out/evaluate-names
+	$(PY) -m server_distill.default_model.evaluate_names --output out/evaluate-names
 
 evaluate-personalization: core  ## Personalize held-out subjects and score them: out/evaluate-personalization
 	$(PY) -m server_distill.default_model.evaluate_personalization --output out/evaluate-personalization

@@ -82,14 +82,15 @@ def unet_of(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["teacher", "student"])
+@pytest.mark.parametrize("name", ["teacher", "student", "student alone"])
 def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(name: str, latents: Path, tmp_path: Path) -> None:
     """And in a whole pipeline, that differs from what it started from."""
-    start = MODELS / name
+    start = TEACHER if name == "teacher" else STUDENT
     program = train_teacher if name == "teacher" else train_student
     more = [f"--tokenizer={TEACHER / 'tokenizer'}"] if name == "teacher" else [f"--teacher={TEACHER}"]
     arguments = [*SHARED, *more, f"--data={latents}", f"--start={start}", f"--output_dir={tmp_path}"]
     arguments += ["--max_train_steps=3", "--lr_warmup_steps=1", "--perceptual_weight=0.01", "--critic_weight=0.5"]
+    arguments += ["--output_weight=0", "--feature_weight=0"] if name == "student alone" else []
     assert program.main(arguments) == 0
     whole = unet_of(tmp_path)
     shutil.rmtree(tmp_path / "checkpoint-3")  # what a kill in the third step leaves
@@ -101,6 +102,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(name: str, latents: Pat
     figures = json.loads((tmp_path / "training.json").read_text())
     assert figures["steps"] == 3 and figures["batch"] == 2
     assert figures["perceptual_loss"] > 0 and figures["task_loss"] > 0
+    assert ("output_loss" in figures) == (name == "student")
 
 
 def test_missing_latents_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

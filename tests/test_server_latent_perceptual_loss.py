@@ -14,6 +14,7 @@ from server_distill.default_model.latent_examples import LatentBatch
 from server_distill.default_model.latent_perceptual_loss import BELOW, CRITIC_WARMUP, LatentPerceptualLoss
 from server_distill.default_model.perceptual_loss import perceptual_loss
 from server_distill.default_model.pipeline import SCHEDULE
+from server_distill.default_model.recognition_loss import recognition_loss
 
 VAE = Path("models/default/teacher/vae")
 
@@ -23,9 +24,16 @@ def loss() -> LatentPerceptualLoss:
     return make_loss()
 
 
-def make_loss(critic_weight: float = 0.0) -> LatentPerceptualLoss:
-    vae, schedule = AutoencoderKL.from_pretrained(VAE), DDIMScheduler(**SCHEDULE)
-    return LatentPerceptualLoss(vae, schedule, Accelerator(cpu=True), weight=2, rows=2, critic_weight=critic_weight)
+def make_loss(critic_weight: float = 0.0, recognition_weight: float = 0.0) -> LatentPerceptualLoss:
+    return LatentPerceptualLoss(
+        AutoencoderKL.from_pretrained(VAE),
+        DDIMScheduler(**SCHEDULE),
+        Accelerator(cpu=True),
+        weight=2,
+        rows=2,
+        recognition_weight=recognition_weight,
+        critic_weight=critic_weight,
+    )
 
 
 def batch_at(*timesteps: int) -> LatentBatch:
@@ -58,6 +66,17 @@ def test_it_is_the_distance_of_the_decoded_pictures(loss: LatentPerceptualLoss) 
     named = loss(batch, noisy, output, 0)
     assert named["perceptual"].item() == pytest.approx(perceptual_loss(painted, wanted).item(), rel=1e-4)
     assert named["looks"].item() == pytest.approx(2 * named["perceptual"].item())
+
+
+def test_what_a_recognizer_says_is_added() -> None:
+    loss = make_loss(recognition_weight=3)
+    batch = batch_at(400)
+    noisy, v = noisy_and_v(loss, batch)
+    kept = loss.schedule.alphas_cumprod[400]
+    named = loss(batch, noisy, torch.zeros_like(v), 1)
+    wanted = recognition_loss(loss.decode(kept.sqrt() * noisy), loss.decode(batch.latents), 1)
+    assert named["recognition"].item() == pytest.approx(wanted.item(), rel=1e-4)
+    assert named["looks"].item() == pytest.approx(2 * named["perceptual"].item() + 3 * wanted.item(), rel=1e-4)
 
 
 def test_it_looks_at_the_first_rows_of_moderate_noise(loss: LatentPerceptualLoss) -> None:
@@ -110,7 +129,7 @@ def test_a_critic_learns_and_teaches_beside_it() -> None:
 
 def test_a_batch_of_noise_alone_leaves_its_critic_alone() -> None:
     batch = batch_at(BELOW)
-    noisy, v = noisy_and_v(loss := make_loss(critic_weight=0.5), batch)
+    noisy, v = noisy_and_v(loss := make_loss(critic_weight=0.5, recognition_weight=1), batch)
     assert {name: value.item() for name, value in loss(batch, noisy, v, 0).items()} == {
-        **dict.fromkeys(("looks", "perceptual", "critic", "adversarial"), 0.0)
+        **dict.fromkeys(("looks", "perceptual", "recognition", "critic", "adversarial"), 0.0)
     }

@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from server_distill.training import matrix_optimizers
+from server_distill.training.matrix_optimizers import orthogonalized
 from server_distill.training.optimizers import make_optimizer
 
 
@@ -66,7 +68,10 @@ def as_matrix(weight: torch.Tensor, layout: torch.memory_format) -> torch.Tensor
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_muon_steps_as_torch_does_on_matrices_and_leaves_the_rest_to_adamw(layout: torch.memory_format) -> None:
+def test_muon_steps_as_torch_does_on_matrices_and_leaves_the_rest_to_adamw(
+    layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matrix_optimizers, "cpu_multiplies_bf16", lambda: True)
     model = wide_network(layout)
     oracle = {n: nn.Parameter(as_matrix(p.detach(), layout).clone()) for n, p in model.named_parameters()}
     muon = torch.optim.Muon([oracle[n] for n in HIDDEN], 1e-2, 0.01, adjust_lr_fn="match_rms_adamw")
@@ -84,6 +89,27 @@ def test_muon_steps_as_torch_does_on_matrices_and_leaves_the_rest_to_adamw(layou
     for name, parameter in model.named_parameters():
         assert torch.equal(as_matrix(parameter, layout), oracle[name]), name
         assert parameter.ndim < 4 or parameter.is_contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize("shape", [(24, 150), (64, 16), (32, 32)])
+def test_without_bf16_muon_orthogonalizes_in_float32(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.optim.Muon's own iteration is the oracle, whose bf16 rounds to 1/256 five times."""
+    gradient = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    iterate = torch.optim._muon._zeropower_via_newtonschulz
+    ours = orthogonalized(gradient, (3.4445, -4.7750, 2.0315), 5, 1e-7)
+    theirs = iterate(gradient, (3.4445, -4.7750, 2.0315), 5, 1e-7).float()
+    assert ours.dtype == torch.float32
+    assert (ours - theirs).norm() < 0.03 * theirs.norm()
+
+    steps = []
+    for fast in (True, False):
+        monkeypatch.setattr(matrix_optimizers, "cpu_multiplies_bf16", lambda fast=fast: fast)
+        weight = nn.Parameter(torch.zeros(shape))
+        weight.grad = gradient.clone()
+        make_optimizer("muon", [weight], 1e-2).step()
+        steps.append(weight.detach())
+        assert torch.optim._muon._zeropower_via_newtonschulz is iterate
+    assert 0 < (steps[0] - steps[1]).norm() < 0.03 * steps[0].norm()
 
 
 @pytest.mark.parametrize("kept", [HIDDEN, ("0.weight", "2.bias")])

@@ -19,6 +19,7 @@ from torch import Tensor
 from server_distill.default_model.critic import AdversarialLoss
 from server_distill.default_model.latent_examples import LatentBatch
 from server_distill.default_model.perceptual_loss import features_distance, layer_features
+from server_distill.default_model.recognition_loss import recognition_loss
 
 BELOW = 700
 """Timesteps from here on are left out: √ᾱ is 0.3 there, and the noise three times the picture."""
@@ -37,13 +38,16 @@ class LatentPerceptualLoss:
         *,
         weight: float,
         rows: int = 16,
+        recognition_weight: float = 0.0,
         critic_weight: float = 0.0,
     ) -> None:
         """`weight` of the features' distance; `rows`: at most so many of a batch are decoded, which costs more than
-        their UNet; `critic_weight`: length of the critic's gradient over that of the features' distance.
+        their UNet; `recognition_weight` of `recognition_loss`; `critic_weight`: length of the critic's gradient over
+        that of both.
         """
         self.vae = vae.requires_grad_(False).eval().to(accelerator.device, memory_format=torch.channels_last)
         self.schedule, self.accelerator, self.weight, self.rows = schedule, accelerator, weight, rows
+        self.recognition_weight = recognition_weight
         self.adversarial = AdversarialLoss(accelerator, critic_weight, CRITIC_WARMUP) if critic_weight else None
 
     @classmethod
@@ -59,16 +63,19 @@ class LatentPerceptualLoss:
             accelerator,
             weight=args.perceptual_weight,
             rows=args.perceptual_rows,
+            recognition_weight=args.recognition_weight,
             critic_weight=args.critic_weight,
         )
 
     def __call__(self, batch: LatentBatch, noisy: Tensor, output: Tensor, step: int) -> dict[str, Tensor]:
-        """`perceptual`, the mean distance of the chosen rows, with a critic also `adversarial` and `critic`, and their
-        weighted sum `looks`, differentiable in `output`, v as (B, 4, h, w). Without a row to choose all are 0.
+        """`perceptual`, the mean distance of the chosen rows, `recognition` if it has a weight, with a critic also
+        `adversarial` and `critic`, and their weighted sum `looks`, differentiable in `output`, v as (B, 4, h, w).
+        Without a row to choose all are 0.
         """
         chosen = (batch.timesteps < BELOW).nonzero()[: self.rows, 0]
         if len(chosen) == 0:
-            names = ["looks", "perceptual", *(["critic", "adversarial"] if self.adversarial else [])]
+            names = ["looks", "perceptual", *(["recognition"] if self.recognition_weight else [])]
+            names += ["critic", "adversarial"] if self.adversarial else []
             return dict.fromkeys(names, output.sum() * 0)
         kept = self.schedule.alphas_cumprod.to(output.device)[batch.timesteps[chosen]][:, None, None, None]
         painted = self.decode(kept.sqrt() * noisy[chosen] - (1 - kept).sqrt() * output[chosen].float())
@@ -77,11 +84,14 @@ class LatentPerceptualLoss:
             targets = layer_features(wanted)
         features = layer_features(painted)
         named = {"perceptual": features_distance(features, targets)}
-        looks = named["perceptual"]
+        looks = self.weight * named["perceptual"]
+        if self.recognition_weight:
+            named["recognition"] = recognition_loss(painted, wanted, step)
+            looks = looks + self.recognition_weight * named["recognition"]
         if self.adversarial is not None:
             looks, said = self.adversarial.added_to(looks, painted, features, wanted, targets, step)
             named |= said
-        return {**named, "looks": self.weight * looks}
+        return {**named, "looks": looks}
 
     def decode(self, latents: Tensor) -> Tensor:
         """Scaled latents (B, 4, h, w) to pictures float32 (B, 3, H, W) in −1…1 and a little beyond."""
@@ -92,6 +102,7 @@ class LatentPerceptualLoss:
 def add_looks_options(group: argparse._ArgumentGroup) -> None:
     """The options that `LatentPerceptualLoss.from_options` reads."""
     group.add_argument("--perceptual_weight", type=float, default=0.0, help="of how pictures look")
+    group.add_argument("--recognition_weight", type=float, default=0.0, help="of recognition_loss.py, beside it")
     group.add_argument(
         "--perceptual_rows", type=int, default=16, help="at most so many pictures of a batch are decoded"
     )

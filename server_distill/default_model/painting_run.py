@@ -30,6 +30,6 @@ def save_autoencoder(args: argparse.Namespace, vae: AutoencoderKL, done: int, be
     with whole_files(args.output_dir / "vae", last="config.json") as temporary:
         vae.save_pretrained(temporary)
     recent = mean_of_last(args.output_dir / args.logging_dir, 100)
-    named = ("square", "absolute", "perceptual", "critic", "drift", "psnr")
+    named = ("square", "absolute", "perceptual", "recognition", "critic", "drift", "stiffness", "psnr")
     figures = {name: round(recent[name], 5) for name in named if name in recent}
     write_figures(args.output_dir, {"steps": done, "batch": args.train_batch_size, **figures}, begun)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from server_distill.evaluation.image_features import DEVIATION, MEAN, network
+from server_distill.evaluation.image_features import network, normalized
 
 LAYERS = (0, 2, 4, 7, 10)
 """Blocks of Lite0 whose outputs are compared: 1/2, 1/4, 1/8, 1/16 and 1/16 of the picture's side."""
@@ -19,8 +19,8 @@ CHANNELS = (16, 24, 40, 80, 112)
 
 def layer_features(pictures: torch.Tensor) -> list[torch.Tensor]:
     """Outputs of `LAYERS` for pictures (B, 3, H, W) in −1…1, each with unit-length channels."""
-    model = network("lite0")
-    x = model._swish(model._bn0(model._conv_stem(((pictures + 1) / 2 - MEAN) / DEVIATION)))
+    model = network("lite0").to(pictures.device)
+    x = model._swish(model._bn0(model._conv_stem(normalized((pictures + 1) / 2))))
     features = []
     for index, block in enumerate(model._blocks[: LAYERS[-1] + 1]):
         x = block(x)

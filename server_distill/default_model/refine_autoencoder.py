@@ -6,7 +6,8 @@ Squared error made the first encoder (`train_autoencoder.py`); here features and
 kept. And the decoder gets most latents with noise added, as much as a UNet leaves in what it says, so that the
 encoder spreads what matters over latents that little changes destroy (Yang et al. 2025, "Latent denoising makes good
 visual tokenizers", section 3.2). Latents are held near what they were: UNets trained on those soon know the new ones,
-but must be trained on from here, on freshly cached ones. Resumable: run it again.
+but must be trained on from here, on freshly cached ones. `--moved` and `--stiffness_weight` make latents move as the
+picture does (`moved_views.py`). Resumable: run it again.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from diffusers import AutoencoderKL
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
+from server_distill.default_model.moved_views import is_moved, moved, random_views
 from server_distill.default_model.painting_examples import PaintingExamples
 from server_distill.default_model.painting_loss import PaintingLoss, add_painting_options
 from server_distill.default_model.painting_run import add_run_options, save_autoencoder
@@ -44,22 +46,29 @@ STANDARD_DEVIATION_WEIGHT = 1.0
 
 
 class Autoencoder(nn.Module):
-    """Pictures (B, 3, H, W) in −1…1 and noise (B, 4, h, w) → mean latents as the noise, and what is painted of both."""
+    """Pictures (B, 3, H, W) in −1…1, views (B, 2, 3), noise (B, 4, h, w) → mean latents as the noise, and what is
+    painted of them, moved as the views have it, and of the noise.
+    """
 
     def __init__(self, vae: AutoencoderKL) -> None:
         super().__init__()
         self.encoder, self.quant_conv = vae.encoder, vae.quant_conv
         self.post_quant_conv, self.decoder = vae.post_quant_conv, vae.decoder
 
-    def forward(self, pixels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        mean = self.quant_conv(self.encoder(pixels)).chunk(2, dim=1)[0].float()
-        return mean, self.decoder(self.post_quant_conv(mean + noise))
+    def forward(self, pixels: Tensor, views: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        mean = self.encode(pixels)
+        return mean, self.decoder(self.post_quant_conv(moved(mean, views) + noise))
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        return self.quant_conv(self.encoder(pixels)).chunk(2, dim=1)[0].float()
 
 
 class AutoencoderLosses:
-    """What `PaintingLoss` says of one micro-step's pictures, `drift` of the latents and `spread`, their deviation.
+    """What `PaintingLoss` says of one micro-step's pictures, `drift` of the latents and `spread`, their deviation, in
+    units of the deviation that the latents had.
 
-    Both in units of the deviation that the latents had; beside them `psnr` of latents without noise.
+    Beside them `psnr` of latents as they are, and `stiffness`: how far moved latents are from those of the moved
+    picture, squared, in units of their variance. 0 is a latent that moves with the picture.
     """
 
     def __init__(
@@ -68,7 +77,7 @@ class AutoencoderLosses:
         self.args, self.accelerator, self.started, self.model = args, accelerator, started, model
         self.scale = started.config.scaling_factor
         self.examples = PaintingExamples()
-        self.painting = PaintingLoss(accelerator, args.perceptual_weight, args.critic_weight)
+        self.painting = PaintingLoss(accelerator, args.perceptual_weight, args.critic_weight, args.recognition_weight)
 
     def prepare(self, model: nn.Module) -> None:
         self.model = model
@@ -81,14 +90,30 @@ class AutoencoderLosses:
             before = self.started.encode(pixels).latent_dist.mean.float()
         generator = draw(args.seed, micro_step, process)
         noise, clean = self.noise(before.shape, generator)
-        latents, painted = self.model(pixels, noise.to(device))
+        views = random_views(len(pixels), args.moved, generator)
+        clean &= ~is_moved(views)
+        noise, views = noise.to(device), views.to(device)
+        latents, painted = self.model(pixels, views, noise)
         painted = painted.float()
-        named = self.painting(painted, pixels, weight, micro_step)
+        wanted, weight = moved(pixels, views).clamp(-1, 1), moved(weight, views).clamp(min=0)
+        named = self.painting(painted, wanted, weight / weight.mean(), micro_step)
         drift = (self.scale * (latents - before)).square().mean()
         spread = self.scale * latents.std()
-        loss = named["loss"] + args.drift_weight * drift + STANDARD_DEVIATION_WEIGHT * (spread - 1).square()
+        stiffness = self.stiffness(latents, wanted, views)
+        loss = named["loss"] + args.drift_weight * drift + args.stiffness_weight * stiffness
+        loss = loss + STANDARD_DEVIATION_WEIGHT * (spread - 1).square()
+        named |= {"drift": drift.detach(), "stiffness": stiffness.detach(), "spread": spread.detach()}
         quality = psnr(painted[clean].detach(), pixels[clean]).mean()
-        return {**named, "loss": loss, "drift": drift.detach(), "spread": spread.detach(), "psnr": quality}
+        return {**named, "loss": loss, "psnr": quality}
+
+    def stiffness(self, latents: Tensor, wanted: Tensor, views: Tensor) -> Tensor:
+        """Of `latents`, whose picture looks like `wanted` once moved; 0 where `views` move nothing."""
+        rows = is_moved(views)
+        if not rows.any():
+            return latents.new_zeros(())
+        with self.accelerator.autocast(), torch.set_grad_enabled(self.args.stiffness_weight > 0):
+            own = self.accelerator.unwrap_model(self.model).encode(wanted[rows])
+        return (self.scale * (moved(latents[rows], views[rows]) - own)).square().mean()
 
     def noise(self, shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Noise (B, 4, h, w) of up to `--noise` of the latents' deviation, and which rows (B,) have none: some do."""
@@ -104,9 +129,8 @@ def refine_autoencoder(args: argparse.Namespace) -> None:
     begun = time.monotonic()
     started = AutoencoderKL.from_pretrained(args.vae, dtype=torch.float32).requires_grad_(False).eval()
     vae = widen_autoencoder(started, VAE_WIDTHS).train()
-    accelerator = make_accelerator(
-        args, args.mixed_precision or ("bf16" if cpu_multiplies_bf16() and not has_gpu() else "no")
-    )
+    precision = args.mixed_precision or ("bf16" if cpu_multiplies_bf16() and not has_gpu() else "no")
+    accelerator = make_accelerator(args, precision, small=True)
     for module in (started, vae):
         module.to(accelerator.device, memory_format=torch.channels_last)
     model = Autoencoder(vae)
@@ -134,6 +158,12 @@ def parser() -> argparse.ArgumentParser:
     group.add_argument("--noise", type=float, default=0.4, help="at most, over the latents' standard deviation")
     group.add_argument(
         "--drift_weight", type=float, default=0.05, help="of latents' squared distance to what they were"
+    )
+    group.add_argument(
+        "--moved", type=float, default=0.0, help="share of latents that are moved, and must decode to the moved picture"
+    )
+    group.add_argument(
+        "--stiffness_weight", type=float, default=0.0, help="of moved latents' squared distance to the moved picture's"
     )
     add_run_options(parser, warmup=30, seed=5, steps=1200)
     return parser

@@ -95,7 +95,7 @@ class DecoderLosses:
     ) -> None:
         self.args, self.accelerator, self.encoding, self.repaint = args, accelerator, encoding, repaint
         self.examples = PaintingExamples()
-        self.painting = PaintingLoss(accelerator, args.perceptual_weight, args.critic_weight)
+        self.painting = PaintingLoss(accelerator, args.perceptual_weight, args.critic_weight, args.recognition_weight)
         self.decoder: nn.Module = decoder
 
     def prepare(self, decoder: nn.Module) -> None:
@@ -122,7 +122,7 @@ def train_decoder(args: argparse.Namespace) -> None:
     started = AutoencoderKL.from_pretrained(args.vae).requires_grad_(False).eval()
     vae = widen_autoencoder(started, VAE_WIDTHS).eval()
     pipeline = StableDiffusionPipeline.from_pretrained(args.unet, safety_checker=None, dtype=torch.float32)
-    accelerator = make_accelerator(args, args.mixed_precision or faster_precision(pipeline.unet))
+    accelerator = make_accelerator(args, args.mixed_precision or faster_precision(pipeline.unet), small=True)
     for module in (started, vae, pipeline.unet, pipeline.text_encoder):
         module.to(accelerator.device, memory_format=torch.channels_last)
     decoder = Decoder(vae)

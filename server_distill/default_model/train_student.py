@@ -5,7 +5,7 @@
 BK-SDM's recipe (Kim et al. 2023): block removal, weights copied from the teacher, then the task's loss plus
 distillation on the output and on every block's features, weights 0.5 and 0.5. It is what `server_distill.distill` does
 for any model, with the default model's own examples, whose loss weighs the object more than what is behind it.
-Resumable: run it again.
+A student that says what its teacher says goes on without it (both weights 0). Resumable: run it again.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ class StudentLosses:
             hidden = self.text(batch.token_ids).last_hidden_state
         with self.matching.student_runs():
             output = self.student(noisy, batch.timesteps, hidden, return_dict=False)[0].float()
-        with torch.no_grad(), self.matching.teacher_runs(self.teacher), self.accelerator.autocast():
-            wanted = self.teacher(noisy, batch.timesteps, hidden, return_dict=False)[0].float()
-        named = {
-            "task": (batch.weight * (output - target).square()).mean(),
-            "output": (batch.weight * (output - wanted).square()).mean(),
-            "feature": self.matching.loss(),
-        }
-        loss = named["task"] + args.output_weight * named["output"] + args.feature_weight * named["feature"]
+        named = {"task": (batch.weight * (output - target).square()).mean()}
+        loss = named["task"]
+        if args.output_weight or args.feature_weight:
+            with torch.no_grad(), self.matching.teacher_runs(self.teacher), self.accelerator.autocast():
+                wanted = self.teacher(noisy, batch.timesteps, hidden, return_dict=False)[0].float()
+            named["output"] = (batch.weight * (output - wanted).square()).mean()
+            named["feature"] = self.matching.loss()
+            loss = loss + args.output_weight * named["output"] + args.feature_weight * named["feature"]
         if self.perceptual is not None:
             named |= self.perceptual(batch, noisy, output, micro_step)
             loss = loss + named["looks"]
@@ -93,7 +93,7 @@ def train_student(args: argparse.Namespace) -> None:
     precision = args.mixed_precision or faster_precision(student)
     make_fast(student, precision)
     make_fast(teacher, precision)
-    accelerator = make_accelerator(args, precision)
+    accelerator = make_accelerator(args, precision, small=True)
     work = StudentLosses(args, accelerator, student, teacher, text, examples)
     average = EMAModel(student.parameters(), decay=EMA_DECAY)
     done = train(
@@ -103,7 +103,7 @@ def train_student(args: argparse.Namespace) -> None:
         average.copy_to(student.parameters())
         save_pipeline(args.output_dir, args.vae, pipeline.tokenizer, text, student, examples.scaling_factor)
         recent = mean_of_last(args.output_dir / args.logging_dir, 300)
-        names = [name for name in ("task", "output", "feature", "perceptual") if name in recent]
+        names = [name for name in ("task", "output", "feature", "perceptual", "recognition") if name in recent]
         figures = {f"{name}_loss": round(recent[name], 5) for name in names}
         write_figures(args.output_dir, {"steps": done, "batch": args.train_batch_size, **figures}, begun)
 
@@ -115,8 +115,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--level", choices=[*LEVELS, *ALIASES], default="bk_small", help="which of the teacher's blocks remain"
     )
-    parser.add_argument("--output_weight", type=float, default=0.5)
-    parser.add_argument("--feature_weight", type=float, default=0.5)
+    parser.add_argument("--output_weight", type=float, default=0.5, help="of the distance to the teacher's output")
+    parser.add_argument("--feature_weight", type=float, default=0.5, help="and to its blocks' features")
     parser.set_defaults(lr_scheduler="linear")
     return exit_status(train_student, parser.parse_args(arguments))
 

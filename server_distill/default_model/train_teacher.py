@@ -101,7 +101,7 @@ def train_teacher(args: argparse.Namespace) -> None:
     model = new_or_started(args, tokenizer)
     precision = args.mixed_precision or faster_precision(model.unet)
     make_fast(model.unet, precision)
-    accelerator = make_accelerator(args, precision)
+    accelerator = make_accelerator(args, precision, small=True)
     work = TeacherLosses(args, accelerator, model, examples)
     average = EMAModel(model.parameters(), decay=EMA_DECAY)
     groups = [
@@ -116,7 +116,8 @@ def train_teacher(args: argparse.Namespace) -> None:
         average.copy_to(model.parameters())
         save_pipeline(args.output_dir, args.vae, tokenizer, model.text, model.unet, examples.scaling_factor)
         recent = mean_of_last(args.output_dir / args.logging_dir, 500)
-        figures = {f"{name}_loss": round(recent[name], 5) for name in ("task", "perceptual") if name in recent}
+        names = [name for name in ("task", "perceptual", "recognition") if name in recent]
+        figures = {f"{name}_loss": round(recent[name], 5) for name in names}
         write_figures(args.output_dir, {"steps": done, "batch": args.train_batch_size, **figures}, begun)
 
 

@@ -28,10 +28,15 @@ def network(name: str) -> torch.nn.Module:
     return model.eval().requires_grad_(False)
 
 
+def normalized(pictures: torch.Tensor) -> torch.Tensor:
+    """Pictures (N, 3, H, W) in 0…1 as ImageNet's networks want them."""
+    return (pictures - MEAN.to(pictures.device)) / DEVIATION.to(pictures.device)
+
+
 @torch.no_grad()
 def pooled_features(pictures: np.ndarray, name: str = "lite2", batch: int = 16) -> torch.Tensor:
     """Globally pooled last features of uint8 pictures (N, H, W, 3): float32 (N, 1280), not normalized."""
-    model = network(name)
+    model = network(name).cpu()
     rows = []
     for start in range(0, len(pictures), batch):
         pixels = (
@@ -39,5 +44,5 @@ def pooled_features(pictures: np.ndarray, name: str = "lite2", batch: int = 16) 
         )
         side = INPUT_SIZE[name]
         pixels = F.interpolate(pixels, size=(side, side), mode="bicubic", align_corners=False).clamp(0, 1)
-        rows.append(model.extract_features((pixels - MEAN) / DEVIATION).mean((2, 3)))
+        rows.append(model.extract_features(normalized(pixels)).mean((2, 3)))
     return torch.cat(rows) if rows else torch.empty(0, 1280)
