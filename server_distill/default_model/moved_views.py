@@ -2,8 +2,8 @@
 
 An encoder's latents do not move with the picture: a shift by less than its eight pixels, or another size, gives other
 numbers, so that a UNet has to learn each thing anew for every place and size. Kouzelis et al. 2025 ("EQ-VAE:
-equivariance regularized latent space for improved generative image modeling", section 3.2) ask that moved latents
-decode to the moved picture, and diffusion learns such latents several times faster.
+equivariance regularized latent space for improved generative image modeling") ask that moved latents
+decode to the moved picture, and report that diffusion learns such latents several times faster.
 """
 
 from __future__ import annotations
