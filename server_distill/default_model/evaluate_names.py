@@ -15,17 +15,19 @@ report.md (a row an object):
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from server_distill.default_model.evaluate import draw, encode_and_decode, load_pipeline
 from server_distill.default_model.objects import PictureObject, read_catalogue
 from server_distill.default_model.personalization_scores import prompt_places, prompts, scores, subject_views
+from server_distill.default_model.row_report import means_and_medians, write_row_report
 
 PICTURES = 6
 """Of an object, each on its own background."""
+SUMMARIZED = ("gain", "gain_limit", "before", "after", "ceiling")
 
 
 def chosen_objects(count: int) -> list[PictureObject]:
@@ -53,26 +55,13 @@ def main() -> None:
     by_class = drawn([item.class_name for item in items], "classes:")
     by_name = drawn([item.name for item in items], "names:")
     rows = []
-    for item, before, after in zip(items, by_class, by_name, strict=True):
+    for item, before, after in tqdm(list(zip(items, by_class, by_name, strict=True)), desc="scoring", unit=" objects"):
         views = subject_views(item, places)
         decoded = encode_and_decode(pipeline.vae, subject_views(item, places, seed=2))
         row = {**scores(before, after, views), "gain_limit": scores(before, decoded, views)["gain"]}
         rows.append({"object": item.name, "class": item.class_name, **{k: round(v, 4) for k, v in row.items()}})
-    write_report(rows, args.output)
-
-
-def write_report(rows: list[dict], output: Path) -> None:
-    """report.json and report.md of one row an object."""
-    report: dict[str, float] = {"objects": len(rows)}
-    for key in ("gain", "gain_limit", "before", "after", "ceiling"):
-        values = [row[key] for row in rows]
-        report[f"{key}_mean"], report[f"{key}_median"] = (round(float(f(values)), 4) for f in (np.mean, np.median))
-    (output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    keys = list(rows[0])
-    lines = [keys, ["---"] * len(keys), *([str(row[key]) for key in keys] for row in rows)]
-    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    (output / "report.md").write_text(table)
-    print(table + json.dumps(report, indent=2))
+    report = {"objects": len(rows), **means_and_medians(rows, SUMMARIZED)}
+    write_row_report(rows, report, args.output)
 
 
 if __name__ == "__main__":

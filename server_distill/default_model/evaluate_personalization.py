@@ -41,6 +41,7 @@ from server_distill.default_model.personalization_scores import (
     subject_photos,
     subject_views,
 )
+from server_distill.default_model.row_report import means_and_medians, write_row_report
 
 TUNING = ("black cat", "poodle", "owl", "racing car", "strawberry", "steam train")
 """Subjects that settings were chosen on; never reported."""
@@ -106,20 +107,10 @@ def evaluate_subject(
 
 def summarize(rows: list[dict], output: Path) -> dict[str, float]:
     """Write the tables and the sheet."""
-    report: dict[str, float] = {"subjects": len(rows)}
-    for key in SUMMARIZED:
-        values = [row[key] for row in rows]
-        report[f"{key}_mean"] = round(float(np.mean(values)), 4)
-        report[f"{key}_median"] = round(float(np.median(values)), 4)
+    report = {"subjects": len(rows), **means_and_medians(rows, SUMMARIZED)}
     report["prior_drift_bound"] = PRIOR_DRIFT_BOUND
     report["prior_kept"] = round(float(np.mean([row["prior_drift"] < PRIOR_DRIFT_BOUND for row in rows])), 4)
-    (output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    keys = list(rows[0])
-    lines = ["| " + " | ".join(keys) + " |", "| " + " | ".join("---" for _ in keys) + " |"]
-    lines += ["| " + " | ".join(str(row[key]) for key in keys) + " |" for row in rows]
-    (output / "report.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
-    print(json.dumps(report, indent=2))
+    write_row_report(rows, report, output)
     return report
 
 

@@ -2,8 +2,8 @@
 
 An encoder's latents do not move with the picture: a shift by less than its eight pixels, or another size, gives other
 numbers, so that a UNet has to learn each thing anew for every place and size. Kouzelis et al. 2025 ("EQ-VAE:
-equivariance regularized latent space for improved generative image modeling") ask that moved latents
-decode to the moved picture, and report that diffusion learns such latents several times faster.
+equivariance regularized latent space for improved generative image modeling") ask that moved latents decode to the
+moved picture, and report that diffusion learns such latents several times faster.
 """
 
 from __future__ import annotations
@@ -41,5 +41,7 @@ def is_moved(views: Tensor) -> Tensor:
 
 def moved(images: Tensor, views: Tensor) -> Tensor:
     """Images (B, C, h, w) of any resolution as `views` (B, 2, 3) see them, their borders drawn out; float32."""
+    if not is_moved(views).any():
+        return images.float()
     grid = F.affine_grid(views, list(images.shape), align_corners=False)
     return F.grid_sample(images.float(), grid, mode="bicubic", padding_mode="border", align_corners=False)

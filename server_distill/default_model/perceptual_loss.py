@@ -17,16 +17,26 @@ CHANNELS = (16, 24, 40, 80, 112)
 """Of those outputs."""
 
 
+def block_outputs(pixels: torch.Tensor, blocks: tuple[int, ...]) -> list[torch.Tensor]:
+    """What these of Lite0's blocks, ascending, give for pictures (B, 3, H, W) in 0…1. Later ones do not run."""
+    model = network("lite0").to(pixels.device)
+    x = model._swish(model._bn0(model._conv_stem(normalized(pixels))))
+    outputs = []
+    for index, block in enumerate(model._blocks[: blocks[-1] + 1]):
+        x = block(x)
+        if index in blocks:
+            outputs.append(x)
+    return outputs
+
+
+def unit_length(features: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Each (B, C, h, w) with channels of unit length."""
+    return [F.normalize(layer, dim=1, eps=1e-6) for layer in features]
+
+
 def layer_features(pictures: torch.Tensor) -> list[torch.Tensor]:
     """Outputs of `LAYERS` for pictures (B, 3, H, W) in −1…1, each with unit-length channels."""
-    model = network("lite0").to(pictures.device)
-    x = model._swish(model._bn0(model._conv_stem(normalized((pictures + 1) / 2))))
-    features = []
-    for index, block in enumerate(model._blocks[: LAYERS[-1] + 1]):
-        x = block(x)
-        if index in LAYERS:
-            features.append(F.normalize(x, dim=1, eps=1e-6))
-    return features
+    return unit_length(block_outputs((pictures + 1) / 2, LAYERS))
 
 
 def features_distance(painted: list[torch.Tensor], wanted: list[torch.Tensor]) -> torch.Tensor:

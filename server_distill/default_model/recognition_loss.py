@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from server_distill.evaluation.image_features import network, normalized
+from server_distill.default_model.perceptual_loss import block_outputs, features_distance, unit_length
+from server_distill.evaluation.image_features import network
 
 LAYERS = (10, 15)
 """Blocks of Lite0 whose outputs are compared: 1/16 and 1/32 of the picture's side, the last block among them."""
@@ -23,16 +24,10 @@ SIDES = (192, 224, 256)
 
 def recognition_features(pictures: Tensor, side: int) -> list[Tensor]:
     """What `LAYERS` and the pooled head say of pictures (B, 3, H, W) in −1…1, each of unit length over channels."""
-    model = network("lite0").to(pictures.device)
-    x = F.interpolate((pictures + 1) / 2, size=(side, side), mode="bicubic", align_corners=False)
-    x = model._swish(model._bn0(model._conv_stem(normalized(x))))
-    features = []
-    for index, block in enumerate(model._blocks):
-        x = block(x)
-        if index in LAYERS:
-            features.append(x)
-    features.append(model._swish(model._bn1(model._conv_head(x))).mean((2, 3), keepdim=True))
-    return [F.normalize(layer, dim=1, eps=1e-6) for layer in features]
+    pixels = F.interpolate((pictures + 1) / 2, size=(side, side), mode="bicubic", align_corners=False)
+    features, model = block_outputs(pixels, LAYERS), network("lite0")
+    pooled = model._swish(model._bn1(model._conv_head(features[-1]))).mean((2, 3), keepdim=True)
+    return unit_length([*features, pooled])
 
 
 def recognition_loss(painted: Tensor, wanted: Tensor, step: int) -> Tensor:
@@ -42,5 +37,4 @@ def recognition_loss(painted: Tensor, wanted: Tensor, step: int) -> Tensor:
     side = SIDES[step % len(SIDES)]
     with torch.no_grad():
         targets = recognition_features(wanted, side)
-    features = recognition_features(painted, side)
-    return torch.stack([(a - b).square().sum(1).mean() for a, b in zip(features, targets, strict=True)]).sum()
+    return features_distance(recognition_features(painted, side), targets)
