@@ -42,6 +42,7 @@ class TrainSettings(ctypes.Structure):
         ("class_name", c_char_p),
         ("token", c_char_p),
         ("adapter_kind", c_char_p),
+        ("optimizer", c_char_p),
         ("lr_schedule", c_char_p),
         ("preview_prompt", c_char_p),
         ("seed", c_uint64),

@@ -28,6 +28,7 @@ class TrainSettings:
     class_name: str
     token: str = "<my-thing>"
     adapter_kind: str = "full"
+    optimizer: str = "adamw"
     lr_schedule: str = "constant"
     preview_prompt: str = ""
     seed: int = 0

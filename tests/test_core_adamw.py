@@ -7,13 +7,13 @@ import math
 from ctypes import c_double, c_size_t, c_void_p
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-Floats = npt.NDArray[np.float32]
+from tests.core_arrays import Floats, pointers, sizes_of
+
 INVALID_ARGUMENT, INTERNAL = 1, 11
 SIZES = [17, 1, 256, 33]
 
@@ -32,15 +32,6 @@ def core(testing_library: ctypes.CDLL) -> ctypes.CDLL:
     lib.lkt_clip_factor.argtypes = [c_double, c_double]
     lib.lkt_gradient_norm.restype = lib.lkt_clip_factor.restype = c_double
     return lib
-
-
-def pointers(arrays: list[Floats]) -> ctypes.Array[c_void_p]:
-    """float*[] over numpy arrays."""
-    return (c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
-
-
-def sizes_of(arrays: list[Floats]) -> ctypes.Array[c_size_t]:
-    return (c_size_t * len(arrays))(*[a.size for a in arrays])
 
 
 class CoreAdamW:

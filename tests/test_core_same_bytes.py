@@ -73,6 +73,14 @@ def test_optimizer(testing_library: ctypes.CDLL) -> None:
     assert digest(values) == "ddd4af078da209e39d1b36de63ae8e22"
 
 
+def test_orthogonalized(testing_library: ctypes.CDLL) -> None:
+    core, shapes = testing_library, ((32, 128), (64, 64), (128, 32))
+    matrices = [noise(core, 4096, step).reshape(shape) for step, shape in enumerate(shapes)]
+    for matrix in matrices:
+        assert core.lkt_orthogonalize(at(matrix), *[c_size_t(side) for side in matrix.shape]) == 0
+    assert digest(np.concatenate([matrix.ravel() for matrix in matrices])) == "fecd6778fe1eadd56274a41080532d33"
+
+
 def test_augmented_views(testing_library: ctypes.CDLL) -> None:
     core, photo = testing_library, noise(testing_library, 3 * 97 * 97) * np.float32(0.25)
     views = np.empty((12, 3, 64, 64), np.float32)

@@ -73,6 +73,18 @@ def test_a_cancelled_session_resumes_to_equal_bytes(engine, undisturbed, tmp_pat
         assert adapter_bytes(resumed) == undisturbed
 
 
+def test_what_muon_remembers_resumes_to_equal_bytes(engine, undisturbed, tmp_path):
+    with new_session(engine, None, optimizer="muon") as session:
+        session.run()
+        whole = adapter_bytes(session)
+    assert whole != undisturbed
+    with new_session(engine, tmp_path / "j", optimizer="muon") as session, pytest.raises(CancelledError):
+        session.run(lambda p: p.phase == "training" and p.step == 3)
+    with Session.resume(engine, tmp_path / "j") as resumed:
+        resumed.run()
+        assert adapter_bytes(resumed) == whole
+
+
 def test_a_cancelled_session_goes_on_when_run_again(engine, undisturbed):
     with new_session(engine, None) as session:
         for step in (2, 4):
@@ -291,6 +303,7 @@ def test_settings_are_checked(engine):
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"fine_timesteps": 1.5}, "fine_timesteps is 1.5"),
         ({"lr_schedule": "wild"}, "wild"),
+        ({"optimizer": "sgd"}, "knows adamw and muon"),
         ({"class_name": "very " * 30 + "long"}, "shorten it"),
         ({"checkpoint_every": 0}, "checkpoint_every"),
     ):

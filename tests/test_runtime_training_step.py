@@ -1,4 +1,4 @@
-"""The core's training against PyTorch: stock UNet and text encoder, autograd, torch.optim.AdamW.
+"""The core's training against PyTorch: stock UNet and text encoder, autograd, torch.optim.AdamW and Muon.
 
 The reference is fed what the core drew (noised latents, timesteps, targets, weights, token ids), read through the test
 library; that those draws are right is checked here too.
@@ -15,9 +15,11 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
+from torch.optim import _muon
 from transformers import CLIPTextModel
 
 from device_runtime import Engine
+from server_distill.training.matrix_optimizers import orthogonalized
 from tests.bundles import ExportedModel
 from tests.runtime_helpers import TOKEN, SessionBatches, losses_of, new_session, photo, read_safetensors
 
@@ -127,6 +129,29 @@ def test_loss_gradients_and_update_equal_pytorch(engine, subject, batch_of, tmp_
     for name, parameter in parameters.items():
         stored = state["modifier_embeddings" if parameter is reference.modifier else f"adapter:{name}"]
         np.testing.assert_allclose(stored, parameter.detach().numpy(), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", ["full", "lora"])
+def test_muons_update_equals_pytorch(engine, subject, batch_of, tmp_path, monkeypatch, kind):
+    """One step. Muon's momentum is 0.1 x gradient then; the token's embedding is AdamW's still."""
+    monkeypatch.setattr(_muon, "_zeropower_via_newtonschulz", orthogonalized)  # torch's own is in bf16
+    changes = {"adapter_kind": kind, "optimizer": "muon", "steps": 1, "max_grad_norm": 0.0, "weight_decay": 0.03}
+    changes |= {"learning_rate": 2e-2, "modifier_learning_rate": 5e-3, "lr_schedule": "constant", "warmup_steps": 0}
+    with new_session(engine, tmp_path / "j", **changes) as session:
+        session.run()
+    state, _ = read_safetensors(tmp_path / "j" / "state.safetensors")
+    reference = Reference(subject.model, subject.bundle, kind)
+    reference.loss(batch_of(tmp_path / "j", 0)).backward()
+    for name, parameter in reference.adapter.items():
+        momentum = state[f"momentum:{name}"] / np.float32(0.1)
+        assert_close(momentum, parameter.grad.numpy(), 2e-3, name)
+        parameter.grad = torch.tensor(momentum)  # what is near zero is mostly rounding, and orthogonal all the same
+    rate, decay = changes["learning_rate"], changes["weight_decay"]
+    torch.optim.Muon(reference.adapter.values(), rate, decay, momentum=0.9, adjust_lr_fn="match_rms_adamw").step()
+    for name, parameter in reference.adapter.items():
+        # The iteration's float32, as tests/test_core_muon.py has it.
+        np.testing.assert_allclose(state[f"adapter:{name}"], parameter.detach().numpy(), rtol=0, atol=2e-4 * rate)
+    assert state["exp_avg:modifier_embeddings"].any()
 
 
 def test_five_steps_follow_pytorch(engine, subject, batch_of, tmp_path):

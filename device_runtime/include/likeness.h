@@ -151,6 +151,7 @@ typedef struct lk_train_settings {
   const char* class_name;        /* what the photos show, in a word: dog, mug. To be set */
   const char* token;             /* a new word for the subject; "<my-thing>" */
   const char* adapter_kind;      /* one of the bundle's, usually "full" or "lora" */
+  const char* optimizer;         /* of the keys' and values' matrices: adamw or muon */
   const char* lr_schedule;       /* constant, constant_with_warmup or cosine */
   const char* preview_prompt;    /* NULL or "": "a photo of a <token> <class>" */
   uint64_t seed;                 /* equal seeds, photos and settings give equal adapters */
@@ -162,7 +163,7 @@ typedef struct lk_train_settings {
   double learning_rate;          /* of the keys' and values' matrices */
   double modifier_learning_rate; /* of the token's embedding; 0: it stays the class's, and training
                                     skips the text encoder's backward pass */
-  double weight_decay;           /* AdamW's, decoupled */
+  double weight_decay;           /* decoupled */
   double max_grad_norm;          /* gradients are scaled down to it; 0: never */
   double prior_loss_weight;      /* of prior preservation; 0: off */
   double fine_timesteps;         /* share of timesteps, 0 to 1, that are drawn from the lower 40 %,

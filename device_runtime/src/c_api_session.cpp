@@ -14,6 +14,7 @@ TrainSettings from_c(const lk_train_settings& c, const TrainSettings& defaults) 
   s.class_name = text_or(c.class_name, "");
   s.token = text_or(c.token, defaults.token);
   s.adapter_kind = text_or(c.adapter_kind, defaults.adapter_kind);
+  s.optimizer = text_or(c.optimizer, defaults.optimizer);
   s.lr_schedule = text_or(c.lr_schedule, defaults.lr_schedule);
   s.preview_prompt = text_or(c.preview_prompt, "");
   s.seed = c.seed;
@@ -68,6 +69,7 @@ lk_status lk_train_settings_default(const lk_engine* engine, lk_train_settings* 
     settings->class_name = d.class_name.c_str();
     settings->token = d.token.c_str();
     settings->adapter_kind = d.adapter_kind.c_str();
+    settings->optimizer = d.optimizer.c_str();
     settings->lr_schedule = d.lr_schedule.c_str();
     settings->preview_prompt = d.preview_prompt.c_str();
     settings->seed = d.seed;

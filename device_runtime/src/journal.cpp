@@ -192,12 +192,14 @@ void Journal::save_state(const Engine& engine, const TrainSettings& settings,
                          const TrainingState& state) {
   const Manifest& m = engine.manifest();
   TensorMap tensors;
-  for_each_tensor(m.adapter_kind(settings.adapter_kind), [&](std::size_t i, const std::string& name,
-                                                             const auto& shape) {
-    tensors["adapter:" + name] = view_of(state.adapter.tensors[i], shape);
-    tensors["exp_avg:" + name] = view_of(state.adapter_optimizer.state().exp_avg[i], shape);
-    tensors["exp_avg_sq:" + name] = view_of(state.adapter_optimizer.state().exp_avg_sq[i], shape);
-  });
+  const std::vector<Moments> moments = state.adapter_optimizer.moments();
+  for_each_tensor(m.adapter_kind(settings.adapter_kind),
+                  [&](std::size_t i, const std::string& name, const auto& shape) {
+                    tensors["adapter:" + name] = view_of(state.adapter.tensors[i], shape);
+                    for (const Moments& moment : moments) {
+                      tensors[moment.name + ":" + name] = view_of(moment.tensors[i], shape);
+                    }
+                  });
   const std::vector<std::int64_t> shape = {1, m.hidden_size};
   const AdamWState& modifier = state.modifier_optimizer.state();
   tensors["modifier_embeddings"] = view_of(state.adapter.modifier_embeddings, shape);
@@ -236,22 +238,25 @@ std::optional<TrainingState> Journal::load_state(const Engine& engine,
   adapter.kind = settings.adapter_kind;
   adapter.modifier_tokens = {settings.token};
   adapter.class_name = settings.class_name;
-  AdamWState moments, modifier;
-  moments.step = step;
+  std::vector<Moments> moments;
+  for (const auto& name : AdapterOptimizer::moment_names(settings)) moments.push_back({name, {}});
   for_each_tensor(m.adapter_kind(settings.adapter_kind),
                   [&](std::size_t, const std::string& name, const auto& shape) {
                     adapter.tensors.push_back(read("adapter:" + name, shape));
-                    moments.exp_avg.push_back(read("exp_avg:" + name, shape));
-                    moments.exp_avg_sq.push_back(read("exp_avg_sq:" + name, shape));
+                    for (Moments& moment : moments) {
+                      moment.tensors.push_back(read(moment.name + ":" + name, shape));
+                    }
                   });
   const std::vector<std::int64_t> shape = {1, m.hidden_size};
   adapter.modifier_embeddings = read("modifier_embeddings", shape);
+  AdamWState modifier;
   modifier.step = settings.modifier_learning_rate > 0 ? step : 0;
   modifier.exp_avg = {read("exp_avg:modifier_embeddings", shape)};
   modifier.exp_avg_sq = {read("exp_avg_sq:modifier_embeddings", shape)};
-  const AdamWSettings adamw = adamw_settings(settings);
-  return TrainingState{step, std::move(adapter), AdamW(adamw, std::move(moments)),
-                       AdamW(adamw, std::move(modifier)), read_loss_scale(m, file, file_path)};
+  const AdapterKind& kind = m.adapter_kind(settings.adapter_kind);
+  return TrainingState{
+      step, std::move(adapter), AdapterOptimizer(settings, kind, step, std::move(moments)),
+      AdamW(adamw_settings(settings), std::move(modifier)), read_loss_scale(m, file, file_path)};
 }
 
 }  // namespace likeness

@@ -2,7 +2,7 @@
 //
 //   lock                 held while a session is open: two must not share a journal
 //   views.safetensors    written once: settings, encoded photos
-//   state.safetensors    replaced at every checkpoint: step, adapter, AdamW's moments
+//   state.safetensors    replaced at every checkpoint: step, adapter, the optimizers' moments
 //
 // Each file is replaced as a whole (atomic_write), and a previous checkpoint is never touched
 // before the next is complete.

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "adapter_optimizer.h"
 #include "error.h"
 #include "json_reader.h"
 #include "lr_schedule.h"
@@ -22,6 +23,7 @@ void for_each_training_field(Settings& s, Visit visit) {
   visit("class_name", s.class_name);
   visit("token", s.token);
   visit("adapter_kind", s.adapter_kind);
+  visit("optimizer", s.optimizer);
   visit("seed", s.seed);
   visit("steps", s.steps);
   visit("views", s.views);
@@ -124,7 +126,7 @@ void check_settings(const TrainSettings& s, const Manifest& manifest) {
   check_length("class_name", s.class_name);
   check_length("token", s.token);
   check_length("preview_prompt", s.preview_prompt);
-  manifest.adapter_kind(s.adapter_kind);
+  check_optimizer(s.optimizer, manifest.adapter_kind(s.adapter_kind));
   check_range("steps", s.steps, 1, kMaxSteps);
   check_range("views", s.views, 1, kMaxViews);
   check_not_negative("learning_rate", s.learning_rate);

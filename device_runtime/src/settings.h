@@ -16,6 +16,7 @@ struct TrainSettings {
   std::string class_name;
   std::string token = "<my-thing>";
   std::string adapter_kind = "full";
+  std::string optimizer = "adamw";  // of the adapter's matrices (adapter_optimizer.h)
   std::uint64_t seed = 0;
   std::int64_t steps = 250;
   std::int64_t views = 32;

@@ -13,12 +13,6 @@ namespace {
 
 constexpr std::size_t kTextCacheBytes = 32 << 20;
 
-std::vector<size_t> sizes_of(const TensorValues& tensors) {
-  std::vector<size_t> sizes;
-  for (const auto& tensor : tensors) sizes.push_back(tensor.size());
-  return sizes;
-}
-
 LossScale initial_loss_scale(const Manifest& manifest) {
   return manifest.float16_training ? LossScale::start() : LossScale();
 }
@@ -49,12 +43,6 @@ void divide(Gradients& gradients, double scale) {
 
 }  // namespace
 
-AdamWSettings adamw_settings(const TrainSettings& settings) {
-  AdamWSettings adamw;
-  adamw.weight_decay = settings.weight_decay;
-  return adamw;
-}
-
 TrainingStep::TrainingStep(const Engine& engine, const TrainSettings& settings)
     : engine_(engine),
       settings_(settings),
@@ -63,9 +51,9 @@ TrainingStep::TrainingStep(const Engine& engine, const TrainSettings& settings)
 TrainingState TrainingStep::initial_state() const {
   Adapter adapter =
       initial_adapter(engine_, settings_.adapter_kind, settings_.token, settings_.class_name);
-  const AdamWSettings adamw = adamw_settings(settings_);
-  AdamW adapter_optimizer(adamw, sizes_of(adapter.tensors));
-  AdamW modifier_optimizer(adamw, std::vector<size_t>{adapter.modifier_embeddings.size()});
+  AdapterOptimizer adapter_optimizer(settings_, kind_);
+  AdamW modifier_optimizer(adamw_settings(settings_),
+                           std::vector<size_t>{adapter.modifier_embeddings.size()});
   return {0, std::move(adapter), std::move(adapter_optimizer), std::move(modifier_optimizer),
           initial_loss_scale(engine_.manifest())};
 }

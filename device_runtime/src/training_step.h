@@ -1,4 +1,4 @@
-// One training step: text to keys and values, through the UNet and back, and AdamW.
+// One training step: text to keys and values, through the UNet and back, and the optimizers.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 
 #include "adamw.h"
 #include "adapter.h"
+#include "adapter_optimizer.h"
 #include "engine.h"
 #include "loss_scale.h"
 #include "settings.h"
@@ -19,8 +20,8 @@ namespace likeness {
 struct TrainingState {
   std::int64_t step = 0;  // steps taken
   Adapter adapter;
-  AdamW adapter_optimizer;   // of the adapter's tensors, in order
-  AdamW modifier_optimizer;  // of the modifier embeddings, one tensor
+  AdapterOptimizer adapter_optimizer;  // of the adapter's tensors, in order
+  AdamW modifier_optimizer;            // of the modifier embeddings, one tensor
   LossScale loss_scale;
 };
 
@@ -29,8 +30,6 @@ struct Gradients {
   TensorValues adapter;
   std::vector<float> modifiers;  // (m, d); empty where they are not trained
 };
-
-AdamWSettings adamw_settings(const TrainSettings& settings);
 
 class TrainingStep {
  public:

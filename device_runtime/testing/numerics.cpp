@@ -1,12 +1,10 @@
-// Randomness, the noise process, samplers and the optimizer, for
-// tests/test_core_{numerics,samplers,adamw}.py.
+// Randomness, the noise process and samplers, for tests/test_core_{numerics,samplers}.py.
 
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <vector>
 
-#include "adamw.h"
 #include "guard.h"
 #include "lr_schedule.h"
 #include "noise_schedule.h"
@@ -103,35 +101,4 @@ void lkt_combine_guidance(const float* unconditional, const float* conditional, 
 int lkt_lr_factor(const char* kind, int64_t step, int64_t warmup, int64_t total, double* out) {
   return guard([&] { *out = lr_factor(parse_lr_schedule(kind), step, warmup, total); });
 }
-
-int lkt_adamw_new(double beta1, double beta2, double epsilon, double weight_decay,
-                  const size_t* sizes, size_t tensors, void** out) {
-  return guard([&] {
-    *out = new AdamW({beta1, beta2, epsilon, weight_decay},
-                     std::vector<size_t>(sizes, sizes + tensors));
-  });
-}
-void lkt_adamw_free(void* optimizer) { delete static_cast<AdamW*>(optimizer); }
-int lkt_adamw_step(void* optimizer, double learning_rate, float* const* values,
-                   const float* const* gradients, const size_t* sizes, size_t tensors) {
-  std::vector<TrainedTensor> trained;
-  for (size_t i = 0; i < tensors; ++i) trained.push_back({values[i], gradients[i], sizes[i]});
-  return guard([&] { static_cast<AdamW*>(optimizer)->step(learning_rate, trained); });
-}
-// Throws the optimizer away and goes on from a copy of its state, as a resumed session does.
-int lkt_adamw_resume(void** optimizer, double beta1, double beta2, double epsilon,
-                     double weight_decay) {
-  return guard([&] {
-    const AdamWState state = static_cast<AdamW*>(*optimizer)->state();
-    delete static_cast<AdamW*>(*optimizer);
-    *optimizer = nullptr;
-    *optimizer = new AdamW({beta1, beta2, epsilon, weight_decay}, state);
-  });
-}
-double lkt_gradient_norm(const float* const* gradients, const size_t* sizes, size_t tensors) {
-  std::vector<TrainedTensor> trained;
-  for (size_t i = 0; i < tensors; ++i) trained.push_back({nullptr, gradients[i], sizes[i]});
-  return gradient_norm(trained);
-}
-double lkt_clip_factor(double norm, double max_norm) { return clip_factor(norm, max_norm); }
 }

@@ -21,7 +21,8 @@ extension TrainSettings {
     init(_ core: lk_train_settings) {
         self.init(
             className: String(cString: core.class_name), token: String(cString: core.token),
-            adapterKind: String(cString: core.adapter_kind), lrSchedule: String(cString: core.lr_schedule),
+            adapterKind: String(cString: core.adapter_kind), optimizer: String(cString: core.optimizer),
+            lrSchedule: String(cString: core.lr_schedule),
             previewPrompt: String(cString: core.preview_prompt), seed: core.seed, steps: Int(core.steps),
             warmupSteps: Int(core.warmup_steps), views: Int(core.views),
             checkpointEvery: Int(core.checkpoint_every), previewEvery: Int(core.preview_every),
@@ -33,13 +34,14 @@ extension TrainSettings {
 
     /// Valid while `body` runs.
     func withCore<Result>(_ body: (UnsafePointer<lk_train_settings>) throws -> Result) throws -> Result {
-        try withTexts(className, token, adapterKind, lrSchedule, previewPrompt) { texts in
+        try withTexts(className, token, adapterKind, optimizer, lrSchedule, previewPrompt) { texts in
             var core = lk_train_settings()
             core.class_name = texts[0]
             core.token = texts[1]
             core.adapter_kind = texts[2]
-            core.lr_schedule = texts[3]
-            core.preview_prompt = texts[4]
+            core.optimizer = texts[3]
+            core.lr_schedule = texts[4]
+            core.preview_prompt = texts[5]
             core.seed = seed
             core.steps = Int64(steps)
             core.warmup_steps = Int64(warmupSteps)

@@ -6,6 +6,8 @@ public struct TrainSettings: Sendable, Equatable {
     public var token: String
     /// One of ``EngineInfo/adapterKinds``.
     public var adapterKind: String
+    /// Of the keys' and values' matrices: `adamw` or `muon`.
+    public var optimizer: String
     /// `constant`, `constant_with_warmup` or `cosine`.
     public var lrSchedule: String
     /// Empty: "a photo of a <token> <class>".
@@ -26,7 +28,7 @@ public struct TrainSettings: Sendable, Equatable {
     public var learningRate: Double
     /// Of the token's embedding; 0: it stays the class's, and steps are faster.
     public var modifierLearningRate: Double
-    /// AdamW's, decoupled.
+    /// Decoupled.
     public var weightDecay: Double
     /// Gradients are scaled down to it; 0: never.
     public var maxGradNorm: Double
@@ -42,14 +44,15 @@ public struct TrainSettings: Sendable, Equatable {
     public var captionPlaces: Bool
 
     public init(
-        className: String, token: String, adapterKind: String, lrSchedule: String, previewPrompt: String, seed: UInt64,
-        steps: Int, warmupSteps: Int, views: Int, checkpointEvery: Int, previewEvery: Int, learningRate: Double,
+        className: String, token: String, adapterKind: String, optimizer: String, lrSchedule: String,
+        previewPrompt: String, seed: UInt64, steps: Int, warmupSteps: Int, views: Int, checkpointEvery: Int, previewEvery: Int, learningRate: Double,
         modifierLearningRate: Double, weightDecay: Double, maxGradNorm: Double, priorLossWeight: Double,
         fineTimesteps: Double, hflip: Bool, sizeAugmentation: Bool, captionPlaces: Bool
     ) {
         self.className = className
         self.token = token
         self.adapterKind = adapterKind
+        self.optimizer = optimizer
         self.lrSchedule = lrSchedule
         self.previewPrompt = previewPrompt
         self.seed = seed

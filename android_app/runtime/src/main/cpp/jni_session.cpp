@@ -11,12 +11,13 @@ jobject train_settings_default(JNIEnv* env, jclass, jlong engine) {
   const jbyteArray class_name = to_java(env, s.class_name);
   const jbyteArray token = to_java(env, s.token);
   const jbyteArray adapter_kind = to_java(env, s.adapter_kind);
+  const jbyteArray optimizer = to_java(env, s.optimizer);
   const jbyteArray lr_schedule = to_java(env, s.lr_schedule);
   const jbyteArray preview_prompt = to_java(env, s.preview_prompt);
   if (env->ExceptionCheck()) return nullptr;
   return env->CallStaticObjectMethod(
-      java.native, java.make_train_settings, class_name, token, adapter_kind, lr_schedule,
-      preview_prompt, static_cast<jlong>(s.seed), static_cast<jlong>(s.steps),
+      java.native, java.make_train_settings, class_name, token, adapter_kind, optimizer,
+      lr_schedule, preview_prompt, static_cast<jlong>(s.seed), static_cast<jlong>(s.steps),
       static_cast<jlong>(s.warmup_steps), static_cast<jlong>(s.views),
       static_cast<jlong>(s.checkpoint_every), static_cast<jlong>(s.preview_every), s.learning_rate,
       s.modifier_learning_rate, s.weight_decay, s.max_grad_norm, s.prior_loss_weight,
@@ -25,14 +26,15 @@ jobject train_settings_default(JNIEnv* env, jclass, jlong engine) {
 }
 
 jlong session_create(JNIEnv* env, jclass, jlong engine, jbyteArray class_name, jbyteArray token,
-                     jbyteArray adapter_kind, jbyteArray lr_schedule, jbyteArray preview_prompt,
-                     jlong seed, jlong steps, jlong warmup_steps, jlong views,
-                     jlong checkpoint_every, jlong preview_every, jdouble learning_rate,
-                     jdouble modifier_learning_rate, jdouble weight_decay, jdouble max_grad_norm,
-                     jdouble prior_loss_weight, jdouble fine_timesteps, jboolean hflip,
-                     jboolean size_augmentation, jboolean caption_places, jbyteArray journal) {
+                     jbyteArray adapter_kind, jbyteArray optimizer, jbyteArray lr_schedule,
+                     jbyteArray preview_prompt, jlong seed, jlong steps, jlong warmup_steps,
+                     jlong views, jlong checkpoint_every, jlong preview_every,
+                     jdouble learning_rate, jdouble modifier_learning_rate, jdouble weight_decay,
+                     jdouble max_grad_norm, jdouble prior_loss_weight, jdouble fine_timesteps,
+                     jboolean hflip, jboolean size_augmentation, jboolean caption_places,
+                     jbyteArray journal) {
   const Bytes class_name_bytes(env, class_name), token_bytes(env, token),
-      kind_bytes(env, adapter_kind);
+      kind_bytes(env, adapter_kind), optimizer_bytes(env, optimizer);
   const Bytes schedule_bytes(env, lr_schedule), prompt_bytes(env, preview_prompt),
       folder(env, journal);
   if (env->ExceptionCheck()) return 0;
@@ -40,6 +42,7 @@ jlong session_create(JNIEnv* env, jclass, jlong engine, jbyteArray class_name, j
   s.class_name = class_name_bytes.text();
   s.token = token_bytes.text();
   s.adapter_kind = kind_bytes.text();
+  s.optimizer = optimizer_bytes.text();
   s.lr_schedule = schedule_bytes.text();
   s.preview_prompt = prompt_bytes.text();
   s.seed = static_cast<uint64_t>(seed);
@@ -144,7 +147,7 @@ void session_close(JNIEnv* env, jclass, jlong session) {
 
 const std::array<JNINativeMethod, 11> session_natives = {
     native("trainSettingsDefault", "(J)" LIKENESS_CLASS("TrainSettings"), train_settings_default),
-    native("sessionCreate", "(J[B[B[B[B[BJJJJJJDDDDDDZZZ[B)J", session_create),
+    native("sessionCreate", "(J[B[B[B[B[B[BJJJJJJDDDDDDZZZ[B)J", session_create),
     native("sessionResume", "(J[B)J", session_resume),
     native("sessionAddPhoto", "(J[BII)V", session_add_photo),
     native("sessionPlan", "(J)" LIKENESS_CLASS("Plan"), session_plan),

@@ -70,6 +70,7 @@ class Engine private constructor(private val handle: SharedHandle) : Studio {
         settings.className.toCore(),
         settings.token.toCore(),
         settings.adapterKind.toCore(),
+        settings.optimizer.toCore(),
         settings.lrSchedule.toCore(),
         settings.previewPrompt.toCore(),
         settings.seed,

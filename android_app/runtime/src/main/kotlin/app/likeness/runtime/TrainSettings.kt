@@ -6,6 +6,7 @@ package app.likeness.runtime
  * @property className what the photos show, in a word: dog, mug
  * @property token a new word for the subject: `<my-dog>`
  * @property adapterKind one of [EngineInfo.adapterKinds]
+ * @property optimizer of the keys' and values' matrices: `adamw` or `muon`
  * @property lrSchedule `constant`, `constant_with_warmup` or `cosine`
  * @property previewPrompt empty: "a photo of a <token> <class>"
  * @property seed 64 bits: equal seeds, photos and settings give equal adapters
@@ -16,7 +17,7 @@ package app.likeness.runtime
  * @property previewEvery steps between preview pictures; 0: none
  * @property learningRate of the keys' and values' matrices
  * @property modifierLearningRate of the token's embedding; 0: it stays the class's, and steps are faster
- * @property weightDecay AdamW's, decoupled
+ * @property weightDecay decoupled
  * @property maxGradNorm gradients are scaled down to it; 0: never
  * @property priorLossWeight of prior preservation; 0: off
  * @property fineTimesteps share of timesteps, 0 to 1, that are drawn from the lower 40 %, where what is fine is rendered
@@ -28,6 +29,7 @@ data class TrainSettings(
     val className: String,
     val token: String,
     val adapterKind: String,
+    val optimizer: String,
     val lrSchedule: String,
     val previewPrompt: String,
     val seed: Long,

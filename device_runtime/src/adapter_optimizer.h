@@ -1,0 +1,46 @@
+// What moves an adapter's matrices: AdamW or Muon, as the settings say.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "adamw.h"
+#include "manifest.h"
+#include "muon.h"
+#include "settings.h"
+
+namespace likeness {
+
+// What an optimizer remembers of each tensor, under the name that journals keep it by.
+struct Moments {
+  std::string name;
+  std::vector<std::vector<float>> tensors;  // as many and as large as the adapter's
+};
+
+// AdamW's settings, for the token's embedding too.
+AdamWSettings adamw_settings(const TrainSettings& settings);
+
+// Error{invalid_argument} for a name that is none, or where Muon is to train what is no matrix.
+void check_optimizer(const std::string& name, const AdapterKind& kind);
+
+class AdapterOptimizer {
+ public:
+  AdapterOptimizer(const TrainSettings& settings, const AdapterKind& kind);
+  // Goes on after `step` steps with what moments() had given, in its order.
+  AdapterOptimizer(const TrainSettings& settings, const AdapterKind& kind, std::int64_t step,
+                   std::vector<Moments> moments);
+
+  // Names of what this optimizer remembers.
+  static std::vector<std::string> moment_names(const TrainSettings& settings);
+  std::vector<Moments> moments() const;
+
+  // One update of every tensor, in the adapter's order.
+  void step(double learning_rate, const std::vector<TrainedTensor>& tensors);
+
+ private:
+  std::variant<AdamW, Muon> optimizer_;
+};
+
+}  // namespace likeness
