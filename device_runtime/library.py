@@ -56,6 +56,7 @@ class TrainSettings(ctypes.Structure):
         ("weight_decay", c_double),
         ("max_grad_norm", c_double),
         ("prior_loss_weight", c_double),
+        ("prior_text_weight", c_double),
         ("fine_timesteps", c_double),
         ("hflip", c_int32),
         ("size_augmentation", c_int32),

@@ -42,6 +42,7 @@ class TrainSettings:
     weight_decay: float = 1e-2
     max_grad_norm: float = 1.0
     prior_loss_weight: float = 1.0
+    prior_text_weight: float = 0.0
     fine_timesteps: float = 0.0
     hflip: bool = True
     size_augmentation: bool = True

@@ -166,6 +166,9 @@ typedef struct lk_train_settings {
   double weight_decay;           /* decoupled */
   double max_grad_norm;          /* gradients are scaled down to it; 0: never */
   double prior_loss_weight;      /* of prior preservation; 0: off */
+  double prior_text_weight;      /* how firmly keys and values of the bundle's prior captions are
+                                    held, so that other words keep their meaning; 0: not at all;
+                                    needs muon */
   double fine_timesteps;         /* share of timesteps, 0 to 1, that are drawn from the lower 40 %,
                                     where what is fine is rendered; the others from all */
   int32_t hflip;                 /* mirror half of the views */

@@ -36,14 +36,14 @@ std::vector<MatrixShape> shapes_of(const AdapterKind& kind) {
 }
 
 std::variant<AdamW, Muon> from_nothing(const TrainSettings& settings, const AdapterKind& kind) {
-  check_optimizer(settings.optimizer, kind);
+  check_optimizer(settings, kind);
   if (settings.optimizer == kMuon) return Muon(muon_settings(settings), shapes_of(kind));
   return AdamW(adamw_settings(settings), sizes_of(kind));
 }
 
 std::variant<AdamW, Muon> from_moments(const TrainSettings& settings, const AdapterKind& kind,
                                        std::int64_t step, std::vector<Moments> moments) {
-  check_optimizer(settings.optimizer, kind);
+  check_optimizer(settings, kind);
   if (settings.optimizer == kMuon) {
     return Muon(muon_settings(settings), shapes_of(kind), std::move(moments.at(0).tensors));
   }
@@ -59,8 +59,13 @@ AdamWSettings adamw_settings(const TrainSettings& settings) {
   return adamw;
 }
 
-void check_optimizer(const std::string& name, const AdapterKind& kind) {
-  if (name == kAdamW) return;
+void check_optimizer(const TrainSettings& settings, const AdapterKind& kind) {
+  const std::string& name = settings.optimizer;
+  if (name == kAdamW) {
+    if (settings.prior_text_weight == 0) return;
+    throw Error(ErrorCode::invalid_argument,
+                "prior_text_weight needs the optimizer muon; with adamw it must be 0");
+  }
   if (name != kMuon) {
     throw Error(ErrorCode::invalid_argument,
                 "Unknown optimizer \"" + name + "\": this engine knows adamw and muon.");
@@ -92,8 +97,13 @@ std::vector<Moments> AdapterOptimizer::moments() const {
   return {{"exp_avg", state.exp_avg}, {"exp_avg_sq", state.exp_avg_sq}};
 }
 
-void AdapterOptimizer::step(double learning_rate, const std::vector<TrainedTensor>& tensors) {
-  std::visit([&](auto& optimizer) { optimizer.step(learning_rate, tensors); }, optimizer_);
+void AdapterOptimizer::step(double learning_rate, const std::vector<TrainedTensor>& tensors,
+                            const TextMetric* metric) {
+  if (Muon* const muon = std::get_if<Muon>(&optimizer_)) {
+    muon->step(learning_rate, tensors, metric);
+  } else {
+    std::get<AdamW>(optimizer_).step(learning_rate, tensors);
+  }
 }
 
 }  // namespace likeness

@@ -22,8 +22,9 @@ struct Moments {
 // AdamW's settings, for the token's embedding too.
 AdamWSettings adamw_settings(const TrainSettings& settings);
 
-// Error{invalid_argument} for a name that is none, or where Muon is to train what is no matrix.
-void check_optimizer(const std::string& name, const AdapterKind& kind);
+// Error{invalid_argument} for a name that is none, for a weight that AdamW does not know, and where
+// Muon is to train what is no matrix.
+void check_optimizer(const TrainSettings& settings, const AdapterKind& kind);
 
 class AdapterOptimizer {
  public:
@@ -36,8 +37,9 @@ class AdapterOptimizer {
   static std::vector<std::string> moment_names(const TrainSettings& settings);
   std::vector<Moments> moments() const;
 
-  // One update of every tensor, in the adapter's order.
-  void step(double learning_rate, const std::vector<TrainedTensor>& tensors);
+  // One update of every tensor, in the adapter's order. AdamW knows no metric.
+  void step(double learning_rate, const std::vector<TrainedTensor>& tensors,
+            const TextMetric* metric);
 
  private:
   std::variant<AdamW, Muon> optimizer_;

@@ -28,6 +28,7 @@ TrainSettings from_c(const lk_train_settings& c, const TrainSettings& defaults) 
   s.weight_decay = c.weight_decay;
   s.max_grad_norm = c.max_grad_norm;
   s.prior_loss_weight = c.prior_loss_weight;
+  s.prior_text_weight = c.prior_text_weight;
   s.fine_timesteps = c.fine_timesteps;
   s.hflip = c.hflip != 0;
   s.size_augmentation = c.size_augmentation != 0;
@@ -83,6 +84,7 @@ lk_status lk_train_settings_default(const lk_engine* engine, lk_train_settings* 
     settings->weight_decay = d.weight_decay;
     settings->max_grad_norm = d.max_grad_norm;
     settings->prior_loss_weight = d.prior_loss_weight;
+    settings->prior_text_weight = d.prior_text_weight;
     settings->fine_timesteps = d.fine_timesteps;
     settings->hflip = d.hflip ? 1 : 0;
     settings->size_augmentation = d.size_augmentation ? 1 : 0;

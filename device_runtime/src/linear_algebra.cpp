@@ -62,4 +62,18 @@ Matrix Cholesky::solve_rows(Matrix b) const {
   return b;
 }
 
+Matrix Cholesky::inverse_factor() const {
+  const std::size_t n = factor_.rows;
+  Matrix inverse(n, n);
+  for (std::size_t column = 0; column < n; ++column) {  // L y = e_column
+    inverse.row(column)[column] = 1 / factor_.row(column)[column];
+    for (std::size_t i = column + 1; i < n; ++i) {
+      double sum = 0;
+      for (std::size_t j = column; j < i; ++j) sum += factor_.row(i)[j] * inverse.row(j)[column];
+      inverse.row(i)[column] = -sum / factor_.row(i)[i];
+    }
+  }
+  return inverse;
+}
+
 }  // namespace likeness

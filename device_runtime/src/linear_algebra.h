@@ -39,6 +39,9 @@ class Cholesky {
   // B A^-1, of B (r, n).
   Matrix solve_rows(Matrix b) const;
 
+  // L^-1 (n, n), lower triangular.
+  Matrix inverse_factor() const;
+
  private:
   Matrix factor_;  // L; what is above its diagonal means nothing
   std::optional<std::size_t> dependent_row_;

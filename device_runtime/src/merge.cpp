@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "caption_gram.h"
 #include "constrained_update.h"
 #include "error.h"
 #include "printable.h"
@@ -124,35 +125,6 @@ std::vector<TargetPrompt> target_prompts(const Tokenizer& tokenizer, const Adapt
   return prompts;
 }
 
-// C_reg^T C_reg of every caption's states but the start's, which all prompts share. A caption that
-// is too long is cut, as it is where it is trained on.
-Matrix gram_of_captions(const Engine& engine) {
-  const Manifest& m = engine.manifest();
-  const auto width = static_cast<std::size_t>(m.hidden_size);
-  const auto length = static_cast<std::size_t>(m.max_length);
-  std::vector<std::string> captions;
-  for (const auto& [name, prior] : m.prior_classes) {
-    captions.insert(captions.end(), prior.captions.begin(), prior.captions.end());
-  }
-  Matrix gram(width, width);
-  const std::vector<float> no_modifiers = pad_modifiers(m, {});
-  // A batch at a time: the states of all captions need not exist together.
-  for (std::size_t first = 0; first < captions.size(); first += m.text_batch) {
-    const std::size_t rows = std::min(m.text_batch, captions.size() - first);
-    std::vector<TokenIds> prompts;
-    for (std::size_t row = 0; row < rows; ++row) {
-      prompts.push_back(engine.tokenizer().encode(captions[first + row]));
-    }
-    const std::vector<float> hidden = encode_text(engine, prompts, no_modifiers);
-    for (std::size_t row = 0; row < rows; ++row) {
-      for (std::size_t at = 1; at < length; ++at) {
-        add_outer_product(hidden.data() + row * m.hidden_count() + at * width, gram);
-      }
-    }
-  }
-  return gram;
-}
-
 // The rows of a tensor of the prompts, (prompts, n, width), that follow from words on, below those
 // that `to` has.
 void append_rows(const std::vector<float>& tensor, const std::vector<TargetPrompt>& prompts,
@@ -218,7 +190,9 @@ Adapter merge_adapters(const Engine& engine, const std::vector<const Adapter*>& 
   for (const Adapter* adapter : adapters) {
     append_constraints(engine, *adapter, tokenizer, modifiers, constraints);
   }
-  const ConstrainedUpdate update(gram_of_captions(engine), constraints.targets, constraints.slack);
+  // But the start's state, which all prompts share.
+  Matrix gram = gram_of_captions(engine, prior_captions(engine.manifest()), 1);
+  const ConstrainedUpdate update(std::move(gram), constraints.targets, constraints.slack);
   if (const auto row = update.dependent_target()) {
     refuse("the words of " + printable(constraints.tokens[*row]) +
            " read to the model as others of these adapters do, so they cannot be told apart; train "

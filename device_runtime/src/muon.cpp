@@ -41,7 +41,8 @@ Muon::Muon(const MuonSettings& settings, std::vector<MatrixShape> shapes,
   }
 }
 
-void Muon::step(double learning_rate, const std::vector<TrainedTensor>& tensors) {
+void Muon::step(double learning_rate, const std::vector<TrainedTensor>& tensors,
+                const TextMetric* metric) {
   bool match = tensors.size() == momentum_.size();
   for (std::size_t i = 0; match && i < tensors.size(); ++i) {
     match = tensors[i].count == momentum_[i].size();
@@ -61,7 +62,10 @@ void Muon::step(double learning_rate, const std::vector<TrainedTensor>& tensors)
       mean[k] += fresh * (gradient[k] - mean[k]);
       update[k] = gradient[k] + momentum * (mean[k] - gradient[k]);
     }
+    const bool measured = metric != nullptr && shape.columns == metric->width();
+    if (measured) update = metric->gradient_in(update);
     orthogonalize(update, shape.rows, shape.columns);
+    if (measured) update = metric->step_out(update);
     const double longest = static_cast<double>(std::max(shape.rows, shape.columns));
     const auto step_size = static_cast<float>(learning_rate * kAdamWsSize * std::sqrt(longest));
     float* const values = tensors[i].values;

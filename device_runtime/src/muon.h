@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "adamw.h"
+#include "text_metric.h"
 
 namespace likeness {
 
@@ -29,9 +30,10 @@ class Muon {
        std::vector<std::vector<float>> momentum);
 
   // One update of every matrix, as long as AdamW's at equal rates (Liu et al. 2025, "Muon is
-  // scalable for LLM training", section 2.2). Tensors come in the order and sizes of the shapes;
-  // Error otherwise.
-  void step(double learning_rate, const std::vector<TrainedTensor>& tensors);
+  // scalable for LLM training", section 2.2). Matrices as wide as `metric`, which may be NULL, move
+  // in it. Tensors come in the order and sizes of the shapes; Error otherwise.
+  void step(double learning_rate, const std::vector<TrainedTensor>& tensors,
+            const TextMetric* metric = nullptr);
 
   // All it remembers: the running mean of each matrix's gradients.
   const std::vector<std::vector<float>>& momentum() const { return momentum_; }

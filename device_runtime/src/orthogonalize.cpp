@@ -3,41 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "matrix_product.h"
+
 namespace likeness {
 namespace {
 
 constexpr float kA = 3.4445F, kB = -4.7750F, kC = 2.0315F;
 constexpr int kSteps = 5;
 constexpr double kSmallestNorm = 1e-7;
-
-// c (r, n) = a (r, k) b (k, n). Where `lower`, what is right of c's diagonal is left out.
-//
-// Four rows of b at once, so that c is read and written a quarter as often; the inner loop runs
-// along rows, which compilers turn into vector instructions without changing any sum's order.
-void multiply(const float* a, const float* b, float* c, std::size_t r, std::size_t k,
-              std::size_t n, bool lower) {
-  for (std::size_t i = 0; i < r; ++i) {
-    const float* const a_row = a + i * k;
-    float* const c_row = c + i * n;
-    const std::size_t columns = lower ? std::min(i + 1, n) : n;
-    std::fill_n(c_row, columns, 0.0F);
-    std::size_t p = 0;
-    for (; p + 4 <= k; p += 4) {
-      const float a0 = a_row[p], a1 = a_row[p + 1], a2 = a_row[p + 2], a3 = a_row[p + 3];
-      const float* const b0 = b + p * n;
-      const float* const b1 = b0 + n;
-      const float* const b2 = b1 + n;
-      const float* const b3 = b2 + n;
-      for (std::size_t j = 0; j < columns; ++j) {
-        c_row[j] = c_row[j] + a0 * b0[j] + a1 * b1[j] + a2 * b2[j] + a3 * b3[j];
-      }
-    }
-    for (; p < k; ++p) {
-      const float* const b_row = b + p * n;
-      for (std::size_t j = 0; j < columns; ++j) c_row[j] += a_row[p] * b_row[j];
-    }
-  }
-}
 
 // The upper triangle of a symmetric matrix (n, n) from its lower one.
 void mirror(std::vector<float>& matrix, std::size_t n) {
@@ -66,9 +39,9 @@ void scale_to_unit_norm(std::vector<float>& x) {
 void newton_schulz_step(std::vector<float>& x, std::size_t m, std::size_t n) {
   const std::vector<float> x_transposed = transposed(x, m, n);
   std::vector<float> gram(m * m), polynomial(m * m), next(m * n);
-  multiply(x.data(), x_transposed.data(), gram.data(), m, n, m, true);
+  multiply(x.data(), x_transposed.data(), gram.data(), m, n, m, Columns::kLower);
   mirror(gram, m);
-  multiply(gram.data(), gram.data(), polynomial.data(), m, m, m, true);
+  multiply(gram.data(), gram.data(), polynomial.data(), m, m, m, Columns::kLower);
   for (std::size_t i = 0; i < m; ++i) {
     for (std::size_t j = 0; j <= i; ++j) {
       float& value = polynomial[i * m + j];
@@ -77,7 +50,7 @@ void newton_schulz_step(std::vector<float>& x, std::size_t m, std::size_t n) {
     polynomial[i * m + i] += kA;
   }
   mirror(polynomial, m);
-  multiply(polynomial.data(), x.data(), next.data(), m, m, n, false);
+  multiply(polynomial.data(), x.data(), next.data(), m, m, n);
   x = std::move(next);
 }
 

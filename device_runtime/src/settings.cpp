@@ -32,6 +32,7 @@ void for_each_training_field(Settings& s, Visit visit) {
   visit("weight_decay", s.weight_decay);
   visit("max_grad_norm", s.max_grad_norm);
   visit("prior_loss_weight", s.prior_loss_weight);
+  visit("prior_text_weight", s.prior_text_weight);
   visit("fine_timesteps", s.fine_timesteps);
   visit("lr_schedule", s.lr_schedule);
   visit("warmup_steps", s.warmup_steps);
@@ -126,7 +127,7 @@ void check_settings(const TrainSettings& s, const Manifest& manifest) {
   check_length("class_name", s.class_name);
   check_length("token", s.token);
   check_length("preview_prompt", s.preview_prompt);
-  check_optimizer(s.optimizer, manifest.adapter_kind(s.adapter_kind));
+  check_optimizer(s, manifest.adapter_kind(s.adapter_kind));
   check_range("steps", s.steps, 1, kMaxSteps);
   check_range("views", s.views, 1, kMaxViews);
   check_not_negative("learning_rate", s.learning_rate);
@@ -134,6 +135,7 @@ void check_settings(const TrainSettings& s, const Manifest& manifest) {
   check_not_negative("weight_decay", s.weight_decay);
   check_not_negative("max_grad_norm", s.max_grad_norm);
   check_not_negative("prior_loss_weight", s.prior_loss_weight);
+  check_not_negative("prior_text_weight", s.prior_text_weight);
   check_share("fine_timesteps", s.fine_timesteps);
   parse_lr_schedule(s.lr_schedule);
   check_range("warmup_steps", s.warmup_steps, 0, kMaxSteps);

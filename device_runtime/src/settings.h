@@ -25,6 +25,7 @@ struct TrainSettings {
   double weight_decay = 1e-2;
   double max_grad_norm = 1.0;      // 0: no clipping
   double prior_loss_weight = 1.0;  // 0: no prior preservation
+  double prior_text_weight = 0.0;  // of the prior captions' keys and values (text_metric.h)
   double fine_timesteps = 0.0;     // share of timesteps that are drawn from the lower 40 %
   std::string lr_schedule = "constant";
   std::int64_t warmup_steps = 0;

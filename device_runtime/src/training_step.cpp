@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "caption_gram.h"
 #include "error.h"
 #include "lr_schedule.h"
+#include "prior.h"
 #include "stages.h"
 #include "text.h"
 
@@ -12,6 +14,9 @@ namespace likeness {
 namespace {
 
 constexpr std::size_t kTextCacheBytes = 32 << 20;
+
+// Of the class's captions in the text metric, over all prior captions'.
+constexpr double kClassWeight = 10;
 
 LossScale initial_loss_scale(const Manifest& manifest) {
   return manifest.float16_training ? LossScale::start() : LossScale();
@@ -32,6 +37,23 @@ void divide(Gradients& gradients, double scale) {
   gradients.loss /= scale;
   for (auto& tensor : gradients.adapter) scale_in_place(tensor.data(), tensor.size(), 1.0 / scale);
   scale_in_place(gradients.modifiers.data(), gradients.modifiers.size(), 1.0 / scale);
+}
+
+// Mean of x x^T over the text states of all prior captions and of none, which guidance starts from,
+// plus that of the class's own, which are nearest to the subject's and so the first to suffer.
+Matrix gram_of_prior(const Engine& engine, const std::string& class_name) {
+  const Manifest& m = engine.manifest();
+  std::vector<std::string> captions = prior_captions(m);
+  captions.emplace_back();
+  const std::vector<std::string> own = choose_prior(m, class_name).captions;
+  Matrix gram = gram_of_captions(engine, captions, 0);
+  const Matrix class_gram = gram_of_captions(engine, own, 0);
+  const double share = kClassWeight * static_cast<double>(captions.size()) /
+                       static_cast<double>(std::max<std::size_t>(own.size(), 1));
+  for (std::size_t i = 0; i < gram.values.size(); ++i) {
+    gram.values[i] += share * class_gram.values[i];
+  }
+  return gram;
 }
 
 [[noreturn]] void diverged(const TrainingState& state, const std::string& what) {
@@ -134,7 +156,16 @@ Gradients TrainingStep::gradients_at(std::int64_t scale, const Adapter& adapter,
   return gradients;
 }
 
-void TrainingStep::apply(Gradients gradients, TrainingState& state) const {
+// Made at the first step: a session that is only looked at does without.
+const TextMetric* TrainingStep::text_metric() {
+  if (settings_.prior_text_weight == 0) return nullptr;
+  if (!text_metric_) {
+    text_metric_.emplace(gram_of_prior(engine_, settings_.class_name), settings_.prior_text_weight);
+  }
+  return &*text_metric_;
+}
+
+void TrainingStep::apply(Gradients gradients, TrainingState& state) {
   if (!std::isfinite(gradients.loss)) diverged(state, "the loss");
   Adapter& adapter = state.adapter;
   std::vector<TrainedTensor> tensors;
@@ -163,7 +194,7 @@ void TrainingStep::apply(Gradients gradients, TrainingState& state) const {
 
   const double factor = lr_factor(parse_lr_schedule(settings_.lr_schedule), state.step,
                                   settings_.warmup_steps, settings_.steps);
-  state.adapter_optimizer.step(settings_.learning_rate * factor, tensors);
+  state.adapter_optimizer.step(settings_.learning_rate * factor, tensors, text_metric());
   if (train_modifiers) {
     state.modifier_optimizer.step(settings_.modifier_learning_rate * factor, {modifiers});
   }

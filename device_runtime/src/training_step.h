@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "adamw.h"
@@ -12,6 +13,7 @@
 #include "engine.h"
 #include "loss_scale.h"
 #include "settings.h"
+#include "text_metric.h"
 #include "training_batch.h"
 
 namespace likeness {
@@ -46,19 +48,21 @@ class TrainingStep {
 
   // Clips, updates and counts the step. Throws Error{not_finite} where the loss, a gradient or a
   // new value is not finite; after the first two the state is as it was.
-  void apply(Gradients gradients, TrainingState& state) const;
+  void apply(Gradients gradients, TrainingState& state);
 
  private:
   Gradients gradients_at(std::int64_t scale, const Adapter& adapter, const TrainingBatch& batch,
                          const std::function<void()>& between_stages);
   std::vector<float> text_states(const Adapter& adapter, const TrainingBatch& batch);
   const std::vector<float>& constant_text_state(const TokenIds& prompt);
+  const TextMetric* text_metric();
 
   const Engine& engine_;
   const TrainSettings& settings_;
   const AdapterKind& kind_;
   // Text states of prior captions. They contain no modifier token, so they never change.
   std::map<TokenIds, std::vector<float>> constant_states_;
+  std::optional<TextMetric> text_metric_;
 };
 
 }  // namespace likeness

@@ -1,4 +1,4 @@
-// The optimizers, for tests/test_core_{adamw,muon}.py.
+// The optimizers, for tests/test_core_{adamw,muon,text_metric}.py.
 
 #include <algorithm>
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include "guard.h"
 #include "muon.h"
 #include "orthogonalize.h"
+#include "text_metric.h"
 
 using namespace likeness;  // a test harness: every name below is the core's
 using likeness::testing::guard;
@@ -25,6 +26,12 @@ std::vector<MatrixShape> matrix_shapes(const size_t* sides, size_t matrices) {
   std::vector<MatrixShape> shapes;
   for (size_t i = 0; i < matrices; ++i) shapes.push_back({sides[2 * i], sides[2 * i + 1]});
   return shapes;
+}
+
+Matrix matrix_of(const double* values, size_t width) {
+  Matrix matrix(width, width);
+  matrix.values.assign(values, values + width * width);
+  return matrix;
 }
 
 }  // namespace
@@ -87,6 +94,27 @@ int lkt_muon_resume(void** optimizer, double momentum, double weight_decay, cons
     delete static_cast<Muon*>(*optimizer);
     *optimizer = nullptr;
     *optimizer = new Muon({momentum, weight_decay}, matrix_shapes(sides, matrices), kept);
+  });
+}
+
+// `gram` (width, width); the gradient's and the step's matrix is (rows, width).
+int lkt_text_metric(const double* gram, size_t width, double weight, const float* gradient,
+                    size_t rows, float* gradient_in, float* back_out) {
+  return guard([&] {
+    const TextMetric metric(matrix_of(gram, width), weight);
+    const auto in = metric.gradient_in({gradient, gradient + rows * width});
+    const auto out = metric.step_out(in);
+    std::copy(in.begin(), in.end(), gradient_in);
+    std::copy(out.begin(), out.end(), back_out);
+  });
+}
+int lkt_muon_step_in_metric(void* optimizer, double learning_rate, float* const* values,
+                            const float* const* gradients, const size_t* sizes, size_t tensors,
+                            const double* gram, size_t width, double weight) {
+  const auto trained = trained_tensors(values, gradients, sizes, tensors);
+  return guard([&] {
+    const TextMetric metric(matrix_of(gram, width), weight);
+    static_cast<Muon*>(optimizer)->step(learning_rate, trained, &metric);
   });
 }
 }

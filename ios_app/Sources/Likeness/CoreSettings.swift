@@ -28,7 +28,8 @@ extension TrainSettings {
             checkpointEvery: Int(core.checkpoint_every), previewEvery: Int(core.preview_every),
             learningRate: core.learning_rate, modifierLearningRate: core.modifier_learning_rate,
             weightDecay: core.weight_decay, maxGradNorm: core.max_grad_norm,
-            priorLossWeight: core.prior_loss_weight, fineTimesteps: core.fine_timesteps, hflip: core.hflip != 0,
+            priorLossWeight: core.prior_loss_weight, priorTextWeight: core.prior_text_weight,
+            fineTimesteps: core.fine_timesteps, hflip: core.hflip != 0,
             sizeAugmentation: core.size_augmentation != 0, captionPlaces: core.caption_places != 0)
     }
 
@@ -53,6 +54,7 @@ extension TrainSettings {
             core.weight_decay = weightDecay
             core.max_grad_norm = maxGradNorm
             core.prior_loss_weight = priorLossWeight
+            core.prior_text_weight = priorTextWeight
             core.fine_timesteps = fineTimesteps
             core.hflip = hflip ? 1 : 0
             core.size_augmentation = sizeAugmentation ? 1 : 0

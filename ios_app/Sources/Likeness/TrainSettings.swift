@@ -34,6 +34,8 @@ public struct TrainSettings: Sendable, Equatable {
     public var maxGradNorm: Double
     /// Of prior preservation; 0: off.
     public var priorLossWeight: Double
+    /// How firmly keys and values of the bundle's prior captions are held; 0: not at all. Needs muon.
+    public var priorTextWeight: Double
     /// Share of timesteps, 0 to 1, that are drawn from the lower 40 %, where what is fine is rendered.
     public var fineTimesteps: Double
     /// Mirror half of the views.
@@ -45,9 +47,10 @@ public struct TrainSettings: Sendable, Equatable {
 
     public init(
         className: String, token: String, adapterKind: String, optimizer: String, lrSchedule: String,
-        previewPrompt: String, seed: UInt64, steps: Int, warmupSteps: Int, views: Int, checkpointEvery: Int, previewEvery: Int, learningRate: Double,
-        modifierLearningRate: Double, weightDecay: Double, maxGradNorm: Double, priorLossWeight: Double,
-        fineTimesteps: Double, hflip: Bool, sizeAugmentation: Bool, captionPlaces: Bool
+        previewPrompt: String, seed: UInt64, steps: Int, warmupSteps: Int, views: Int, checkpointEvery: Int,
+        previewEvery: Int, learningRate: Double, modifierLearningRate: Double, weightDecay: Double,
+        maxGradNorm: Double, priorLossWeight: Double, priorTextWeight: Double, fineTimesteps: Double,
+        hflip: Bool, sizeAugmentation: Bool, captionPlaces: Bool
     ) {
         self.className = className
         self.token = token
@@ -66,6 +69,7 @@ public struct TrainSettings: Sendable, Equatable {
         self.weightDecay = weightDecay
         self.maxGradNorm = maxGradNorm
         self.priorLossWeight = priorLossWeight
+        self.priorTextWeight = priorTextWeight
         self.fineTimesteps = fineTimesteps
         self.hflip = hflip
         self.sizeAugmentation = sizeAugmentation

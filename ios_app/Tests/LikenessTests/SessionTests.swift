@@ -99,19 +99,20 @@ struct SessionTests {
     func everySetting() async throws {
         let settings = TrainSettings(
             className: "mug", token: "<mine>", adapterKind: "lora", optimizer: "muon", lrSchedule: "cosine",
-            previewPrompt: "a mug", seed: 1, steps: 2, warmupSteps: 3, views: 4, checkpointEvery: 5, previewEvery: 6, learningRate: 0.5,
-            modifierLearningRate: 0.25, weightDecay: 0.125, maxGradNorm: 2.5, priorLossWeight: 0.75,
-            fineTimesteps: 0.625, hflip: true, sizeAugmentation: false, captionPlaces: true)
+            previewPrompt: "a mug", seed: 1, steps: 2, warmupSteps: 3, views: 4, checkpointEvery: 5,
+            previewEvery: 6, learningRate: 0.5, modifierLearningRate: 0.25, weightDecay: 0.125, maxGradNorm: 2.5,
+            priorLossWeight: 0.75, priorTextWeight: 1.5, fineTimesteps: 0.625, hflip: true,
+            sizeAugmentation: false, captionPlaces: true)
         let file = try await engine.learn(folder.file("a.safetensors"), settings: settings)
         let info = try await engine.loadAdapter(file).info
         #expect(info == AdapterInfo(kind: "lora", tokens: ["<mine>"], className: "mug", json: info.json))
         let training = try #require(try jsonObject(info.json)["training"] as? NSDictionary)
         let expected: NSDictionary = [
             "class_name": "mug", "token": "<mine>", "adapter_kind": "lora", "optimizer": "muon",
-            "lr_schedule": "cosine", "preview_prompt": "a mug", "seed": 1, "steps": 2, "warmup_steps": 3, "views": 4, "checkpoint_every": 5,
-            "preview_every": 6, "learning_rate": 0.5, "modifier_learning_rate": 0.25, "weight_decay": 0.125,
-            "max_grad_norm": 2.5, "prior_loss_weight": 0.75, "fine_timesteps": 0.625, "hflip": true,
-            "size_augmentation": false, "caption_places": true, "photos": 2,
+            "lr_schedule": "cosine", "preview_prompt": "a mug", "seed": 1, "steps": 2, "warmup_steps": 3, "views": 4,
+            "checkpoint_every": 5, "preview_every": 6, "learning_rate": 0.5, "modifier_learning_rate": 0.25,
+            "weight_decay": 0.125, "max_grad_norm": 2.5, "prior_loss_weight": 0.75, "prior_text_weight": 1.5,
+            "fine_timesteps": 0.625, "hflip": true, "size_augmentation": false, "caption_places": true, "photos": 2,
         ]
         #expect(training == expected)
     }

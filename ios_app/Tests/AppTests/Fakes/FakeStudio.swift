@@ -69,9 +69,10 @@ final class FakeStudio: Studio {
     func trainSettings(className: String, token: String) -> TrainSettings {
         TrainSettings(
             className: className, token: token, adapterKind: "full", optimizer: "adamw", lrSchedule: "constant",
-            previewPrompt: "", seed: 0, steps: now.withLock { $0.trainSteps }, warmupSteps: 0, views: 8, checkpointEvery: 5,
-            previewEvery: 10, learningRate: 1e-3, modifierLearningRate: 1e-3, weightDecay: 0, maxGradNorm: 1,
-            priorLossWeight: 1, fineTimesteps: 0, hflip: true, sizeAugmentation: true, captionPlaces: false)
+            previewPrompt: "", seed: 0, steps: now.withLock { $0.trainSteps }, warmupSteps: 0, views: 8,
+            checkpointEvery: 5, previewEvery: 10, learningRate: 1e-3, modifierLearningRate: 1e-3, weightDecay: 0,
+            maxGradNorm: 1, priorLossWeight: 1, priorTextWeight: 0, fineTimesteps: 0, hflip: true,
+            sizeAugmentation: true, captionPlaces: false)
     }
 
     func sampleSettings(prompt: String) -> SampleSettings {

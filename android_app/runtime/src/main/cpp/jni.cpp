@@ -54,7 +54,7 @@ void look_up(JNIEnv* env) {
   java.make_exception =
       find_static_method(env, "makeException", "(I[B)" LIKENESS_CLASS("LikenessException"));
   java.make_train_settings = find_static_method(
-      env, "makeTrainSettings", "([B[B[B[B[B[BJJJJJJDDDDDDZZZ)" LIKENESS_CLASS("TrainSettings"));
+      env, "makeTrainSettings", "([B[B[B[B[B[BJJJJJJDDDDDDDZZZ)" LIKENESS_CLASS("TrainSettings"));
   java.make_sample_settings = find_static_method(env, "makeSampleSettings",
                                                  "([B[B[BJJJD)" LIKENESS_CLASS("SampleSettings"));
   java.make_plan = find_static_method(env, "makePlan", "(JJJJJJJJJZ[B)" LIKENESS_CLASS("Plan"));

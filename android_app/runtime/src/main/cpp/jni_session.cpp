@@ -21,7 +21,7 @@ jobject train_settings_default(JNIEnv* env, jclass, jlong engine) {
       static_cast<jlong>(s.warmup_steps), static_cast<jlong>(s.views),
       static_cast<jlong>(s.checkpoint_every), static_cast<jlong>(s.preview_every), s.learning_rate,
       s.modifier_learning_rate, s.weight_decay, s.max_grad_norm, s.prior_loss_weight,
-      s.fine_timesteps, to_jboolean(s.hflip), to_jboolean(s.size_augmentation),
+      s.prior_text_weight, s.fine_timesteps, to_jboolean(s.hflip), to_jboolean(s.size_augmentation),
       to_jboolean(s.caption_places));
 }
 
@@ -30,9 +30,9 @@ jlong session_create(JNIEnv* env, jclass, jlong engine, jbyteArray class_name, j
                      jbyteArray preview_prompt, jlong seed, jlong steps, jlong warmup_steps,
                      jlong views, jlong checkpoint_every, jlong preview_every,
                      jdouble learning_rate, jdouble modifier_learning_rate, jdouble weight_decay,
-                     jdouble max_grad_norm, jdouble prior_loss_weight, jdouble fine_timesteps,
-                     jboolean hflip, jboolean size_augmentation, jboolean caption_places,
-                     jbyteArray journal) {
+                     jdouble max_grad_norm, jdouble prior_loss_weight, jdouble prior_text_weight,
+                     jdouble fine_timesteps, jboolean hflip, jboolean size_augmentation,
+                     jboolean caption_places, jbyteArray journal) {
   const Bytes class_name_bytes(env, class_name), token_bytes(env, token),
       kind_bytes(env, adapter_kind), optimizer_bytes(env, optimizer);
   const Bytes schedule_bytes(env, lr_schedule), prompt_bytes(env, preview_prompt),
@@ -56,6 +56,7 @@ jlong session_create(JNIEnv* env, jclass, jlong engine, jbyteArray class_name, j
   s.weight_decay = weight_decay;
   s.max_grad_norm = max_grad_norm;
   s.prior_loss_weight = prior_loss_weight;
+  s.prior_text_weight = prior_text_weight;
   s.fine_timesteps = fine_timesteps;
   s.hflip = hflip;
   s.size_augmentation = size_augmentation;
@@ -147,7 +148,7 @@ void session_close(JNIEnv* env, jclass, jlong session) {
 
 const std::array<JNINativeMethod, 11> session_natives = {
     native("trainSettingsDefault", "(J)" LIKENESS_CLASS("TrainSettings"), train_settings_default),
-    native("sessionCreate", "(J[B[B[B[B[B[BJJJJJJDDDDDDZZZ[B)J", session_create),
+    native("sessionCreate", "(J[B[B[B[B[B[BJJJJJJDDDDDDDZZZ[B)J", session_create),
     native("sessionResume", "(J[B)J", session_resume),
     native("sessionAddPhoto", "(J[BII)V", session_add_photo),
     native("sessionPlan", "(J)" LIKENESS_CLASS("Plan"), session_plan),

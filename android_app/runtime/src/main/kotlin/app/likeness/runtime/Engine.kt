@@ -84,6 +84,7 @@ class Engine private constructor(private val handle: SharedHandle) : Studio {
         settings.weightDecay,
         settings.maxGradNorm,
         settings.priorLossWeight,
+        settings.priorTextWeight,
         settings.fineTimesteps,
         settings.hflip,
         settings.sizeAugmentation,

@@ -20,6 +20,7 @@ package app.likeness.runtime
  * @property weightDecay decoupled
  * @property maxGradNorm gradients are scaled down to it; 0: never
  * @property priorLossWeight of prior preservation; 0: off
+ * @property priorTextWeight how firmly keys and values of the bundle's prior captions are held; 0: not at all; needs muon
  * @property fineTimesteps share of timesteps, 0 to 1, that are drawn from the lower 40 %, where what is fine is rendered
  * @property hflip mirror half of the views
  * @property sizeAugmentation shrink and enlarge views as Custom Diffusion does
@@ -43,6 +44,7 @@ data class TrainSettings(
     val weightDecay: Double,
     val maxGradNorm: Double,
     val priorLossWeight: Double,
+    val priorTextWeight: Double,
     val fineTimesteps: Double,
     val hflip: Boolean,
     val sizeAugmentation: Boolean,
