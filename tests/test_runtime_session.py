@@ -73,12 +73,14 @@ def test_a_cancelled_session_resumes_to_equal_bytes(engine, undisturbed, tmp_pat
         assert adapter_bytes(resumed) == undisturbed
 
 
-def test_what_muon_remembers_resumes_to_equal_bytes(engine, undisturbed, tmp_path):
-    with new_session(engine, None, optimizer="muon") as session:
+@pytest.mark.parametrize("weight", [0, 100])
+def test_what_muon_remembers_resumes_to_equal_bytes(engine, undisturbed, tmp_path, weight):
+    changes = {"optimizer": "muon", "prior_text_weight": weight}
+    with new_session(engine, None, **changes) as session:
         session.run()
         whole = adapter_bytes(session)
     assert whole != undisturbed
-    with new_session(engine, tmp_path / "j", optimizer="muon") as session, pytest.raises(CancelledError):
+    with new_session(engine, tmp_path / "j", **changes) as session, pytest.raises(CancelledError):
         session.run(lambda p: p.phase == "training" and p.step == 3)
     with Session.resume(engine, tmp_path / "j") as resumed:
         resumed.run()
@@ -304,6 +306,8 @@ def test_settings_are_checked(engine):
         ({"fine_timesteps": 1.5}, "fine_timesteps is 1.5"),
         ({"lr_schedule": "wild"}, "wild"),
         ({"optimizer": "sgd"}, "knows adamw and muon"),
+        ({"prior_text_weight": 10}, "needs the optimizer muon"),
+        ({"prior_text_weight": -1, "optimizer": "muon"}, "prior_text_weight is -1"),
         ({"class_name": "very " * 30 + "long"}, "shorten it"),
         ({"checkpoint_every": 0}, "checkpoint_every"),
     ):

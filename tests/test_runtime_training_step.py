@@ -16,7 +16,7 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
 from torch.optim import _muon
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from device_runtime import Engine
 from server_distill.training.matrix_optimizers import orthogonalized
@@ -152,6 +152,31 @@ def test_muons_update_equals_pytorch(engine, subject, batch_of, tmp_path, monkey
         # The iteration's float32, as tests/test_core_muon.py has it.
         np.testing.assert_allclose(state[f"adapter:{name}"], parameter.detach().numpy(), rtol=0, atol=2e-4 * rate)
     assert state["exp_avg:modifier_embeddings"].any()
+
+
+def test_prior_text_weight_holds_what_the_class_was(engine, subject, manifest, tmp_path):
+    """Keys and values of the class's own captions, by PyTorch's text encoder; the subject's change all the same."""
+    reference = Reference(subject.model, subject.bundle, "full")
+    tokenizer = CLIPTokenizer.from_pretrained(subject.model / "tokenizer")
+    captions = manifest["prior"]["classes"]["dog"]["captions"]
+    with torch.no_grad():
+        ids = tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+        states = reference.text(ids).last_hidden_state
+    initial, _ = read_safetensors(subject.bundle / "adapters" / "full.safetensors")
+
+    def change(weight: float) -> tuple[float, float]:
+        changes = {"optimizer": "muon", "learning_rate": 2e-2, "prior_loss_weight": 0.0, "steps": 3}
+        with new_session(engine, None, prior_text_weight=weight, **changes) as session:
+            session.run()
+            session.save_adapter(tmp_path / "a.safetensors")
+        trained, _ = read_safetensors(tmp_path / "a.safetensors")
+        moved = [trained[name] - matrix for name, matrix in initial.items()]
+        of_captions = sum(float((states @ torch.from_numpy(m).T).square().sum()) for m in moved) ** 0.5
+        return of_captions, sum(float(np.square(m).sum()) for m in moved) ** 0.5
+
+    (held, moved), (free, all_moved) = change(150.0), change(0.0)
+    assert held < 0.2 * free
+    assert moved > 0.02 * all_moved
 
 
 def test_five_steps_follow_pytorch(engine, subject, batch_of, tmp_path):
