@@ -78,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="more steps learn the subject better, and forget more",
     )
+    p.add_argument("--optimizer", choices=("adamw", "muon"), help="of the keys' and values' matrices")
     p.add_argument("--learning-rate", type=float, metavar="X")
     p.add_argument(
         "--modifier-learning-rate",
@@ -85,7 +86,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="X",
         help="of the token's embedding; 0: not learned",
     )
-    p.add_argument("--prior-loss-weight", type=float, metavar="X", help="0 switches prior preservation off")
+    p.add_argument(
+        "--prior-loss-weight", type=float, metavar="X", help="of pictures of the class; 0: none is looked at"
+    )
+    p.add_argument(
+        "--prior-text-weight", type=float, metavar="X", help="how firmly other words keep their meaning; needs muon"
+    )
     p.add_argument("--fine-timesteps", type=float, metavar="X", help="share of timesteps drawn from the lower 40 %%")
     p.add_argument(
         "--caption-places",

@@ -51,6 +51,8 @@ def command(bundle: Path, work: Path, name: str, steps: int) -> list[str]:
         "--output": work / f"{name}.safetensors",
         "--journal": work / f"{name}.journal",
         "--steps": steps,
+        "--optimizer": "muon",
+        "--prior-text-weight": 100,
         "--views": 6,
         "--seed": 3,
         "--checkpoint-every": 2,
