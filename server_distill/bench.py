@@ -3,9 +3,10 @@
     python -m server_distill.bench --bundle out/bundle --model models/default/student
 
 Steps alternate, one of the core's, one of PyTorch's, so that a machine whose speed drifts slows both alike; medians and
-the median of pairwise ratios are reported. A train step is all of it: text encoder forward and backward, K/V
-projection, UNet forward and backward, AdamW. Memory is measured in a process each: peak resident set beyond what is
-there after the imports. Writes report.json (milliseconds, megabytes, ratios core/eager) and report.md.
+the median of pairwise ratios are reported. A train step is all of it, as the bundle recommends it: text encoder forward
+and backward, K/V projection, UNet forward and backward, the optimizer (but PyTorch's Muon moves in no metric). Memory
+is measured in a process each: peak resident set beyond what is there after the imports. Writes report.json
+(milliseconds, megabytes, ratios core/eager) and report.md.
 """
 
 from __future__ import annotations
@@ -32,24 +33,31 @@ def resident_mb(field: str) -> float:
     raise RuntimeError(f"no {field} in /proc/self/status")
 
 
-def eager_train_step(model: Path, batch: int, threads: int) -> Callable[[], None]:
-    """One whole step in stock modules: K/V matrices and two modifier embeddings train, all else is frozen."""
+def eager_train_step(model: Path, batch: int, threads: int, training: dict[str, Any]) -> Callable[[], None]:
+    """One whole step in stock modules: K/V matrices and two modifier embeddings train, all else is frozen.
+
+    `training`: the bundle's recommended settings.
+    """
     import torch
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextModel
+
+    from server_distill.training.optimizers import make_optimizer
 
     torch.set_num_threads(threads)
     unet = UNet2DConditionModel.from_pretrained(model / "unet", dtype=torch.float32).requires_grad_(False)
     text = CLIPTextModel.from_pretrained(model / "text_encoder", dtype=torch.float32).requires_grad_(False)
     trained = [p.requires_grad_() for n, p in unet.named_parameters() if "attn2.to_k" in n or "attn2.to_v" in n]
     table = text.get_input_embeddings().weight.requires_grad_()
-    optimizer = torch.optim.AdamW([*trained, table], lr=1e-6)
+    groups = [{"params": trained}, {"params": [table], "elementwise": True}]
+    optimizer = make_optimizer(training.get("optimizer", "adamw"), groups, 1e-6)
     side, channels, length = unet.config.sample_size, unet.config.in_channels, text.config.max_position_embeddings
     x, target = torch.randn(2, batch, channels, side, side)
     timesteps = torch.randint(1000, (batch,))
     # As the core does: the prior's captions hold no modifier token, so their text states are computed once.
-    ids = torch.randint(text.config.vocab_size, (batch // 2, length))
-    prior = torch.randn(batch - batch // 2, length, text.config.hidden_size)
+    prior_rows = batch // 2 if training.get("prior_loss_weight", 1.0) > 0 else 0
+    ids = torch.randint(text.config.vocab_size, (batch - prior_rows, length))
+    prior = torch.randn(prior_rows, length, text.config.hidden_size)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -128,7 +136,7 @@ def run_core(
         engine.generate("a photo of a dog", steps=steps, progress=lambda _done, _total: tick_denoise())
 
 
-def memory_of(side: str, bundle: Path, model: Path, threads: int, batch: int) -> float:
+def memory_of(side: str, bundle: Path, model: Path, threads: int, manifest: dict[str, Any]) -> float:
     """Peak resident megabytes beyond the imports: a few train steps of one side."""
     if side == "core":
         import device_runtime  # noqa: F401
@@ -141,7 +149,7 @@ def memory_of(side: str, bundle: Path, model: Path, threads: int, batch: int) ->
         import transformers  # noqa: F401
 
         base = resident_mb("VmRSS")
-        step = eager_train_step(model, batch, threads)
+        step = eager_train_step(model, manifest["batch"]["train"], threads, manifest["recommended"]["training"])
         for _ in range(3):
             step()
     return resident_mb("VmHWM") - base
@@ -158,11 +166,12 @@ def main() -> None:
     args = parser.parse_args()
     if not (args.bundle / "manifest.json").exists():
         parser.error(f"{args.bundle} is not a bundle: run `make export` first")
-    batch = json.loads((args.bundle / "manifest.json").read_text())["batch"]
+    manifest = json.loads((args.bundle / "manifest.json").read_text())
+    batch, training = manifest["batch"], manifest["recommended"]["training"]
     if args.memory_of:
-        print(memory_of(args.memory_of, args.bundle, args.model, args.threads, batch["train"]))
+        print(memory_of(args.memory_of, args.bundle, args.model, args.threads, manifest))
         return
-    train = Alternation(eager_train_step(args.model, batch["train"], args.threads))
+    train = Alternation(eager_train_step(args.model, batch["train"], args.threads, training))
     denoise = Alternation(eager_denoise_step(args.model, batch["denoise"], args.threads))
     run_core(args.bundle, args.threads, args.steps, train, denoise)
     report: dict[str, float] = {
