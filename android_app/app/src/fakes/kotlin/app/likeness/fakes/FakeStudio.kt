@@ -40,8 +40,8 @@ class FakeStudio(var stepMillis: Long = 1, var trainSteps: Long = 20) : Studio {
     override val info = EngineInfo("fake", IMAGE_SIZE, listOf("full"), listOf("cat", "dog", "mug"), 2, "{}")
 
     override fun trainSettings(className: String, token: String) = TrainSettings(
-        className, token, "full", "constant", "", 0, trainSteps, 0, 8, 5, 10, 1e-3, 1e-3, 0.0, 1.0, 1.0, 0.0, true, true,
-        false,
+        className, token, "full", "adamw", "constant", "", 0, trainSteps, 0, 8, 5, 10, 1e-3, 1e-3, 0.0, 1.0, 1.0, 0.0, 0.0,
+        true, true, false,
     )
 
     override fun sampleSettings(prompt: String) = SampleSettings(prompt, "blurry", "ddim", 0, 10, 1, 4.0)
