@@ -18,11 +18,7 @@ MuonSettings muon_settings(const TrainSettings& settings) {
 
 std::vector<std::size_t> sizes_of(const AdapterKind& kind) {
   std::vector<std::size_t> sizes;
-  for (const TensorSpec& tensor : kind.tensors) {
-    std::size_t size = 1;
-    for (const std::int64_t side : tensor.shape) size *= static_cast<std::size_t>(side);
-    sizes.push_back(size);
-  }
+  for (const TensorSpec& tensor : kind.tensors) sizes.push_back(tensor.count());
   return sizes;
 }
 
@@ -45,10 +41,10 @@ std::variant<AdamW, Muon> from_moments(const TrainSettings& settings, const Adap
                                        std::int64_t step, std::vector<Moments> moments) {
   check_optimizer(settings, kind);
   if (settings.optimizer == kMuon) {
-    return Muon(muon_settings(settings), shapes_of(kind), std::move(moments.at(0).tensors));
+    return Muon(muon_settings(settings), shapes_of(kind), std::move(moments.at(0)));
   }
-  return AdamW(adamw_settings(settings), AdamWState{step, std::move(moments.at(0).tensors),
-                                                    std::move(moments.at(1).tensors)});
+  return AdamW(adamw_settings(settings),
+               AdamWState{step, std::move(moments.at(0)), std::move(moments.at(1))});
 }
 
 }  // namespace
@@ -91,10 +87,10 @@ std::vector<std::string> AdapterOptimizer::moment_names(const TrainSettings& set
   return {"exp_avg", "exp_avg_sq"};
 }
 
-std::vector<Moments> AdapterOptimizer::moments() const {
-  if (const Muon* muon = std::get_if<Muon>(&optimizer_)) return {{"momentum", muon->momentum()}};
+std::vector<NamedMoments> AdapterOptimizer::moments() const {
+  if (const Muon* muon = std::get_if<Muon>(&optimizer_)) return {{"momentum", &muon->momentum()}};
   const AdamWState& state = std::get<AdamW>(optimizer_).state();
-  return {{"exp_avg", state.exp_avg}, {"exp_avg_sq", state.exp_avg_sq}};
+  return {{"exp_avg", &state.exp_avg}, {"exp_avg_sq", &state.exp_avg_sq}};
 }
 
 void AdapterOptimizer::step(double learning_rate, const std::vector<TrainedTensor>& tensors,

@@ -13,10 +13,12 @@
 
 namespace likeness {
 
-// What an optimizer remembers of each tensor, under the name that journals keep it by.
-struct Moments {
+using Moments = std::vector<std::vector<float>>;  // as many tensors, and as large, as the adapter's
+
+// Moments of an optimizer, under the name that journals keep them by. Not owned.
+struct NamedMoments {
   std::string name;
-  std::vector<std::vector<float>> tensors;  // as many and as large as the adapter's
+  const Moments* tensors;
 };
 
 // AdamW's settings, for the token's embedding too.
@@ -29,13 +31,13 @@ void check_optimizer(const TrainSettings& settings, const AdapterKind& kind);
 class AdapterOptimizer {
  public:
   AdapterOptimizer(const TrainSettings& settings, const AdapterKind& kind);
-  // Goes on after `step` steps with what moments() had given, in its order.
+  // Goes on after `step` steps with the moments of moment_names(), in its order.
   AdapterOptimizer(const TrainSettings& settings, const AdapterKind& kind, std::int64_t step,
                    std::vector<Moments> moments);
 
   // Names of what this optimizer remembers.
   static std::vector<std::string> moment_names(const TrainSettings& settings);
-  std::vector<Moments> moments() const;
+  std::vector<NamedMoments> moments() const;
 
   // One update of every tensor, in the adapter's order. AdamW knows no metric.
   void step(double learning_rate, const std::vector<TrainedTensor>& tensors,

@@ -192,12 +192,12 @@ void Journal::save_state(const Engine& engine, const TrainSettings& settings,
                          const TrainingState& state) {
   const Manifest& m = engine.manifest();
   TensorMap tensors;
-  const std::vector<Moments> moments = state.adapter_optimizer.moments();
+  const std::vector<NamedMoments> moments = state.adapter_optimizer.moments();
   for_each_tensor(m.adapter_kind(settings.adapter_kind),
                   [&](std::size_t i, const std::string& name, const auto& shape) {
                     tensors["adapter:" + name] = view_of(state.adapter.tensors[i], shape);
-                    for (const Moments& moment : moments) {
-                      tensors[moment.name + ":" + name] = view_of(moment.tensors[i], shape);
+                    for (const NamedMoments& moment : moments) {
+                      tensors[moment.name + ":" + name] = view_of((*moment.tensors)[i], shape);
                     }
                   });
   const std::vector<std::int64_t> shape = {1, m.hidden_size};
@@ -238,13 +238,13 @@ std::optional<TrainingState> Journal::load_state(const Engine& engine,
   adapter.kind = settings.adapter_kind;
   adapter.modifier_tokens = {settings.token};
   adapter.class_name = settings.class_name;
-  std::vector<Moments> moments;
-  for (const auto& name : AdapterOptimizer::moment_names(settings)) moments.push_back({name, {}});
+  const std::vector<std::string> moment_names = AdapterOptimizer::moment_names(settings);
+  std::vector<Moments> moments(moment_names.size());
   for_each_tensor(m.adapter_kind(settings.adapter_kind),
                   [&](std::size_t, const std::string& name, const auto& shape) {
                     adapter.tensors.push_back(read("adapter:" + name, shape));
-                    for (Moments& moment : moments) {
-                      moment.tensors.push_back(read(moment.name + ":" + name, shape));
+                    for (std::size_t k = 0; k < moments.size(); ++k) {
+                      moments[k].push_back(read(moment_names[k] + ":" + name, shape));
                     }
                   });
   const std::vector<std::int64_t> shape = {1, m.hidden_size};

@@ -39,8 +39,8 @@ void divide(Gradients& gradients, double scale) {
   scale_in_place(gradients.modifiers.data(), gradients.modifiers.size(), 1.0 / scale);
 }
 
-// Mean of x x^T over the text states of all prior captions and of none, which guidance starts from,
-// plus that of the class's own, which are nearest to the subject's and so the first to suffer.
+// x x^T, summed over the text states x of all prior captions and of no words, which guidance starts
+// from. The class's own captions, nearest to the subject's and so the first to suffer, weigh more.
 Matrix gram_of_prior(const Engine& engine, const std::string& class_name) {
   const Manifest& m = engine.manifest();
   std::vector<std::string> captions = prior_captions(m);
