@@ -103,7 +103,7 @@ def test_each_subject_is_painted_nearly_as_by_its_own_adapter(default_bundle, tm
         paths = {}
         for seed, (class_name, token) in enumerate(SUBJECTS.items()):
             paths[class_name] = tmp_path / f"{class_name}.safetensors"
-            changes = {"class_name": class_name, "token": token, "learning_rate": 3e-3, "modifier_learning_rate": 1e-2}
+            changes = {"class_name": class_name, "token": token}
             # Forty steps have none to spare for small timesteps, whatever the bundle recommends.
             with new_session(engine, None, steps=40, seed=seed, fine_timesteps=0.0, **changes) as session:
                 session.run()

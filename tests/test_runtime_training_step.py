@@ -24,6 +24,8 @@ from tests.bundles import ExportedModel
 from tests.runtime_helpers import TOKEN, SessionBatches, losses_of, new_session, photo, read_safetensors
 
 pointer = ctypes.POINTER(ctypes.c_float)
+ADAMW = {"optimizer": "adamw", "prior_text_weight": 0.0}
+"""Whatever a bundle recommends."""
 
 
 @pytest.fixture(scope="module", params=["tiny", pytest.param("default", marks=pytest.mark.slow)])
@@ -101,7 +103,7 @@ def assert_close(actual: np.ndarray, expected: np.ndarray, fraction: float, name
 @pytest.mark.parametrize("kind", ["full", "lora"])
 def test_loss_gradients_and_update_equal_pytorch(engine, subject, batch_of, tmp_path, kind):
     """One step. AdamW's first moment is 0.1 x gradient, which shows the gradients themselves."""
-    changes = {"adapter_kind": kind, "steps": 1, "max_grad_norm": 0.0, "weight_decay": 0.03}
+    changes = {**ADAMW, "adapter_kind": kind, "steps": 1, "max_grad_norm": 0.0, "weight_decay": 0.03}
     changes |= {"learning_rate": 2e-3, "modifier_learning_rate": 5e-3, "lr_schedule": "constant", "warmup_steps": 0}
     with new_session(engine, tmp_path / "j", **changes) as session:
         losses = losses_of(session)
@@ -135,7 +137,14 @@ def test_loss_gradients_and_update_equal_pytorch(engine, subject, batch_of, tmp_
 def test_muons_update_equals_pytorch(engine, subject, batch_of, tmp_path, monkeypatch, kind):
     """One step. Muon's momentum is 0.1 x gradient then; the token's embedding is AdamW's still."""
     monkeypatch.setattr(_muon, "_zeropower_via_newtonschulz", orthogonalized)  # torch's own is in bf16
-    changes = {"adapter_kind": kind, "optimizer": "muon", "steps": 1, "max_grad_norm": 0.0, "weight_decay": 0.03}
+    changes = {
+        "adapter_kind": kind,
+        "optimizer": "muon",
+        "prior_text_weight": 0.0,
+        "steps": 1,
+        "max_grad_norm": 0.0,
+        "weight_decay": 0.03,
+    }
     changes |= {"learning_rate": 2e-2, "modifier_learning_rate": 5e-3, "lr_schedule": "constant", "warmup_steps": 0}
     with new_session(engine, tmp_path / "j", **changes) as session:
         session.run()
@@ -181,7 +190,8 @@ def test_prior_text_weight_holds_what_the_class_was(engine, subject, manifest, t
 
 def test_five_steps_follow_pytorch(engine, subject, batch_of, tmp_path):
     """Clipping, cosine schedule with warm-up and both learning rates, over several steps."""
-    changes = {"steps": 5, "max_grad_norm": 0.05, "learning_rate": 1e-3, "modifier_learning_rate": 2e-3}
+    changes = {**ADAMW, "weight_decay": 1e-2, "steps": 5, "max_grad_norm": 0.05}
+    changes |= {"learning_rate": 1e-3, "modifier_learning_rate": 2e-3}
     changes |= {"lr_schedule": "cosine", "warmup_steps": 2}
     with new_session(engine, tmp_path / "j", **changes) as session:
         losses = losses_of(session)
