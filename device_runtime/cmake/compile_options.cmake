@@ -8,7 +8,7 @@ target_compile_options(likeness_options INTERFACE
 
 if(LIKENESS_SANITIZE OR LIKENESS_FUZZ OR LIKENESS_FUZZ_STANDALONE)
   set(_sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
-  target_compile_options(likeness_options INTERFACE ${_sanitizers} -g)
+  target_compile_options(likeness_options INTERFACE ${_sanitizers} -g -DLIKENESS_SANITIZED)
   target_link_options(likeness_options INTERFACE ${_sanitizers})
 endif()
 
