@@ -10,6 +10,11 @@ namespace {
 constexpr char kAdamW[] = "adamw";
 constexpr char kMuon[] = "muon";
 
+// What journals call an optimizer's memory: torch's names.
+constexpr char kMomentum[] = "momentum";
+constexpr char kExpAvg[] = "exp_avg";
+constexpr char kExpAvgSq[] = "exp_avg_sq";
+
 MuonSettings muon_settings(const TrainSettings& settings) {
   MuonSettings muon;
   muon.weight_decay = settings.weight_decay;
@@ -83,14 +88,14 @@ AdapterOptimizer::AdapterOptimizer(const TrainSettings& settings, const AdapterK
     : optimizer_(from_moments(settings, kind, step, std::move(moments))) {}
 
 std::vector<std::string> AdapterOptimizer::moment_names(const TrainSettings& settings) {
-  if (settings.optimizer == kMuon) return {"momentum"};
-  return {"exp_avg", "exp_avg_sq"};
+  if (settings.optimizer == kMuon) return {kMomentum};
+  return {kExpAvg, kExpAvgSq};
 }
 
 std::vector<NamedMoments> AdapterOptimizer::moments() const {
-  if (const Muon* muon = std::get_if<Muon>(&optimizer_)) return {{"momentum", &muon->momentum()}};
+  if (const Muon* muon = std::get_if<Muon>(&optimizer_)) return {{kMomentum, &muon->momentum()}};
   const AdamWState& state = std::get<AdamW>(optimizer_).state();
-  return {{"exp_avg", &state.exp_avg}, {"exp_avg_sq", &state.exp_avg_sq}};
+  return {{kExpAvg, &state.exp_avg}, {kExpAvgSq, &state.exp_avg_sq}};
 }
 
 void AdapterOptimizer::step(double learning_rate, const std::vector<TrainedTensor>& tensors,
