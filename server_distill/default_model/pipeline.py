@@ -12,7 +12,6 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNe
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from models.whole_files import whole_file, whole_files
-from server_distill.default_model.deepen import deepen, transformer_layers
 from server_distill.default_model.widen import widen
 
 UNET = {
@@ -27,8 +26,6 @@ UNET = {
     "attention_head_dim": (1, 2, 4, 4),  # heads, in spite of its name: none narrower than 32 channels
     "norm_num_groups": 4,
 }
-STUDENT_TRANSFORMER_LAYERS = (3, 3, 1, 1)
-"""Of the student's attentions, by level: more than the teacher's, for adapters' sake."""
 VAE_WIDTHS = (32, 48, 96, 192)
 """Of the autoencoder that is shipped; a narrower one, as its first training makes it, is widened."""
 SCHEDULE = {
@@ -45,15 +42,13 @@ SCHEDULE = {
 
 
 def start_from(unet: UNet2DConditionModel, folder: Path) -> None:
-    """Give `unet` the weights of the one in a pipeline's folder, widened if that is narrower, deepened if shallower.
+    """Give `unet` the weights of the one in a pipeline's folder, widened if that is narrower.
 
-    Raises ValueError if it cannot become as wide or deep as `unet`, RuntimeError if the two differ otherwise.
+    Raises ValueError if it cannot be widened to `unet`'s levels, RuntimeError if the two differ otherwise.
     """
     started = UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32)
     if tuple(started.config.block_out_channels) != tuple(unet.config.block_out_channels):
         started = widen(started, unet.config.block_out_channels)
-    if transformer_layers(started) != transformer_layers(unet):
-        started = deepen(started, transformer_layers(unet))
     unet.load_state_dict(started.state_dict())
 
 

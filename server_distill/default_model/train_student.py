@@ -24,16 +24,9 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from server_distill.default_model.cpu_speed import faster_precision, make_fast
-from server_distill.default_model.deepen import deepen
 from server_distill.default_model.latent_examples import LatentExamples
 from server_distill.default_model.latent_perceptual_loss import LatentPerceptualLoss
-from server_distill.default_model.pipeline import (
-    SCHEDULE,
-    STUDENT_TRANSFORMER_LAYERS,
-    save_pipeline,
-    start_from,
-    write_figures,
-)
+from server_distill.default_model.pipeline import SCHEDULE, save_pipeline, start_from, write_figures
 from server_distill.default_model.train_teacher import EMA_DECAY, add_default_model_options
 from server_distill.distillation.block_removal import ALIASES, LEVELS, feature_pairs, make_student
 from server_distill.distillation.feature_matching import FeatureMatching
@@ -94,7 +87,7 @@ def train_student(args: argparse.Namespace) -> None:
     pipeline = StableDiffusionPipeline.from_pretrained(args.teacher, safety_checker=None, dtype=torch.float32)
     teacher, text = pipeline.unet.requires_grad_(False), pipeline.text_encoder.requires_grad_(False)
     examples = LatentExamples.from_options(args, pipeline.tokenizer)
-    student = deepen(make_student(teacher, args.level), STUDENT_TRANSFORMER_LAYERS).train()
+    student = make_student(teacher, args.level).train()
     if args.start:
         start_from(student, args.start)
     precision = args.mixed_precision or faster_precision(student)
