@@ -5,8 +5,11 @@
 // The same sums in wider registers where the processor has them: no instruction of AVX2's rounds
 // differently, and fused products are not among them. Sanitizers start after such a choice is made.
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(LIKENESS_SANITIZED)
+#if __has_attribute(target_clones)
 #define LIKENESS_WIDE_REGISTERS __attribute__((target_clones("avx2", "default")))
-#else
+#endif
+#endif
+#ifndef LIKENESS_WIDE_REGISTERS
 #define LIKENESS_WIDE_REGISTERS
 #endif
 
