@@ -10,7 +10,7 @@ namespace {
 constexpr char kAdamW[] = "adamw";
 constexpr char kMuon[] = "muon";
 
-// What journals call an optimizer's memory: torch's names.
+// What journals call an optimizer's memory.
 constexpr char kMomentum[] = "momentum";
 constexpr char kExpAvg[] = "exp_avg";
 constexpr char kExpAvgSq[] = "exp_avg_sq";
