@@ -56,8 +56,10 @@ def make_accelerator(args: argparse.Namespace, precision: str | None = None, *, 
         log_with=available(args.report_to, args.output_dir / args.logging_dir) or None,
         project_config=project,
     )
-    if accelerator.device.type == "cpu":
-        (keep_freed_tensors if small else give_back_freed_tensors)()
+    if accelerator.device.type == "cpu" and small:
+        keep_freed_tensors()
+    elif accelerator.device.type == "cpu":
+        give_back_freed_tensors()
     if args.seed is not None:
         set_seed(args.seed)
     return accelerator
