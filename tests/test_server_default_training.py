@@ -11,7 +11,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
-from server_distill.default_model import train_student, train_teacher
+from server_distill.default_model import cache_latents, train_student, train_teacher
 from server_distill.default_model.latent_examples import EVEN_TIMESTEPS, FINE_TIMESTEPS, LatentExamples, draw_timesteps
 
 MODELS = Path("models/default")
@@ -109,3 +109,18 @@ def test_missing_latents_are_named(tmp_path: Path, capsys: pytest.CaptureFixture
     arguments = [f"--data={tmp_path / 'none.pt'}", f"--tokenizer={TEACHER / 'tokenizer'}", f"--output_dir={tmp_path}"]
     assert train_teacher.main(arguments) == 1
     assert "make latents" in capsys.readouterr().err
+
+
+def test_a_truncated_autoencoder_is_named_and_the_earlier_latents_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vae, output = tmp_path / "vae", tmp_path / "latents.pt"
+    shutil.copytree(TEACHER / "vae", vae)
+    weights = vae / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    output.write_bytes(b"earlier")
+    arguments = [f"--vae={vae}", f"--tokenizer={TEACHER / 'tokenizer'}", f"--output={output}", "--count=32"]
+    assert cache_latents.main(arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and str(weights) in said
+    assert output.read_bytes() == b"earlier"

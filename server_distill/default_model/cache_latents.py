@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from transformers import CLIPTokenizer
 
 from server_distill.default_model.objects import load_cutout, read_catalogue
 from server_distill.default_model.scenes import as_pixels, caption, random_scene, random_tint
+from server_distill.training.command import exit_status
 from server_distill.training.host_memory import keep_freed_tensors
 from server_distill.training.state import save_state
 
@@ -59,17 +61,8 @@ def cache_latents(
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vae", type=Path, default=Path("out/train/vae"))
-    parser.add_argument("--tokenizer", type=Path, default=Path("out/train/tokenizer"))
-    parser.add_argument("--output", type=Path, default=Path("out/train/latents.pt"))
-    parser.add_argument("--count", type=int, default=24_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--mixed_precision", choices=("no", "bf16"), default="no", help="bf16 is faster where the processor has it"
-    )
-    args = parser.parse_args()
+def write_latents(args: argparse.Namespace) -> None:
+    """The whole run. Raises OSError with a message where an input cannot be read; an earlier cache then stays."""
     keep_freed_tensors()
     vae = AutoencoderKL.from_pretrained(args.vae).eval().to(memory_format=torch.channels_last)
     tokenizer = CLIPTokenizer.from_pretrained(args.tokenizer)
@@ -79,5 +72,18 @@ def main() -> None:
     save_state(args.output, {**cache, "scaling_factor": 1 / spread})
 
 
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vae", type=Path, default=Path("out/train/vae"))
+    parser.add_argument("--tokenizer", type=Path, default=Path("out/train/tokenizer"))
+    parser.add_argument("--output", type=Path, default=Path("out/train/latents.pt"))
+    parser.add_argument("--count", type=int, default=24_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--mixed_precision", choices=("no", "bf16"), default="no", help="bf16 is faster where the processor has it"
+    )
+    return exit_status(write_latents, parser.parse_args(arguments))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
