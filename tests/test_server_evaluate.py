@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import normalize
@@ -19,7 +20,6 @@ from transformers import CLIPModel, CLIPProcessor, Dinov2Model, ViTImageProcesso
 from models.adapter import adapter_spec, base_weights, initial_tensors
 from models.adapter_file import AdapterFile, write
 from server_distill import evaluate
-from server_distill.default_model import evaluate as evaluate_default
 from server_distill.evaluation.image_features import pooled_features
 from server_distill.evaluation.image_scores import cosines, frechet_distance, kid
 from server_distill.evaluation.picture_features import centre_square
@@ -197,7 +197,9 @@ def test_the_default_student(tmp_path: Path) -> None:
     report = report_of(output)
     assert (report["steps"], report["guidance_scale"], report["resolution"]) == (20, 3.0, 128)
     assert report["frechet_lite0"] > 0 and report["prompts_cut_off"] == 0
-    # The same pictures as the default model's own evaluation draws, from the same noise.
+    # The same picture as the folder draws where diffusers loads it, from the same noise.
     picture = plan(["a photo of a {} on grass"], "owl", [0])[0]
-    own = draw(evaluate_default.load_pipeline(model), [picture], Sampling(20, 3.0, 128))[0]
+    scheduler = DPMSolverMultistepScheduler.from_pretrained(model / "scheduler")
+    pipeline = StableDiffusionPipeline.from_pretrained(model, scheduler=scheduler, safety_checker=None)
+    own = draw(pipeline, [picture], Sampling(20, 3.0, 128))[0]
     assert np.abs(own.astype(int) - load_png(output / "pictures" / picture.name)).max() <= 1

@@ -21,6 +21,7 @@ from server_distill.default_model.objects import load_cutout, read_catalogue
 from server_distill.default_model.scenes import as_pixels, caption, random_scene, random_tint
 from server_distill.training.command import exit_status
 from server_distill.training.host_memory import keep_freed_tensors
+from server_distill.training.load_part import load_part
 from server_distill.training.state import save_state
 
 CAPTIONS_PER_PICTURE = 3
@@ -64,8 +65,8 @@ def cache_latents(
 def write_latents(args: argparse.Namespace) -> None:
     """The whole run. Raises OSError with a message where an input cannot be read; an earlier cache then stays."""
     keep_freed_tensors()
-    vae = AutoencoderKL.from_pretrained(args.vae).eval().to(memory_format=torch.channels_last)
-    tokenizer = CLIPTokenizer.from_pretrained(args.tokenizer)
+    vae = load_part(AutoencoderKL, args.vae).eval().to(memory_format=torch.channels_last)
+    tokenizer = load_part(CLIPTokenizer, args.tokenizer)
     cache = cache_latents(vae, tokenizer, args.count, args.seed, args.mixed_precision == "bf16")
     spread = cache["latents"].float().std().item()
     print(f"{len(cache['latents'])} latents, standard deviation {spread:.3f}, scaling factor {1 / spread:.5f}")

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 from tqdm import tqdm
 
 from server_distill.contact_sheet import contact_sheet
@@ -36,14 +36,7 @@ from server_distill.default_model.scenes import Placement, as_pixels, compose, p
 from server_distill.default_model.train_autoencoder import psnr
 from server_distill.evaluation.image_features import pooled_features
 from server_distill.evaluation.image_scores import frechet_distance
-
-
-def load_pipeline(folder: Path) -> StableDiffusionPipeline:
-    """A diffusers folder in float32 with DPM-Solver++ (Lu et al. 2022), its progress bar off."""
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, safety_checker=None)
-    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+from server_distill.evaluation.pipeline import load_pipeline
 
 
 def draw(pipeline: StableDiffusionPipeline, prompts: list[str], steps: int, guidance: float, name: str) -> np.ndarray:

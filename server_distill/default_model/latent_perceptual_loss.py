@@ -20,6 +20,7 @@ from server_distill.default_model.critic import AdversarialLoss
 from server_distill.default_model.latent_examples import LatentBatch
 from server_distill.default_model.perceptual_loss import features_distance, layer_features
 from server_distill.default_model.recognition_loss import recognition_loss
+from server_distill.training.load_part import load_part
 
 BELOW = 700
 """Timesteps from here on are left out: √ᾱ is 0.3 there, and the noise three times the picture."""
@@ -58,7 +59,7 @@ class LatentPerceptualLoss:
         if args.perceptual_weight == 0:
             return None
         return cls(
-            AutoencoderKL.from_pretrained(args.vae),
+            load_part(AutoencoderKL, args.vae),
             schedule,
             accelerator,
             weight=args.perceptual_weight,

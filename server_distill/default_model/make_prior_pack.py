@@ -18,9 +18,9 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from server_distill.default_model.backgrounds import PAINTERS
-from server_distill.default_model.evaluate import load_pipeline
 from server_distill.default_model.objects import read_catalogue
 from server_distill.default_model.scenes import place_words, with_article
+from server_distill.evaluation.pipeline import load_pipeline
 
 
 def class_captions(per_class: int) -> dict[str, list[str]]:

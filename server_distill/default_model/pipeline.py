@@ -13,6 +13,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from models.whole_files import whole_file, whole_files
 from server_distill.default_model.widen import widen
+from server_distill.training.load_part import load_part
 
 UNET = {
     "sample_size": 16,
@@ -46,7 +47,7 @@ def start_from(unet: UNet2DConditionModel, folder: Path) -> None:
 
     Raises ValueError if it cannot be widened to `unet`'s levels, RuntimeError if the two differ otherwise.
     """
-    started = UNet2DConditionModel.from_pretrained(folder / "unet", dtype=torch.float32)
+    started = load_part(UNet2DConditionModel, folder / "unet", dtype=torch.float32)
     if tuple(started.config.block_out_channels) != tuple(unet.config.block_out_channels):
         started = widen(started, unet.config.block_out_channels)
     unet.load_state_dict(started.state_dict())
@@ -61,7 +62,7 @@ def save_pipeline(
     scaling_factor: float,
 ) -> None:
     """Write a diffusers Stable Diffusion folder; an earlier one is replaced once the new one is whole."""
-    autoencoder = AutoencoderKL.from_pretrained(vae)
+    autoencoder = load_part(AutoencoderKL, vae)
     autoencoder.register_to_config(scaling_factor=round(scaling_factor, 6))
     pipeline = StableDiffusionPipeline(
         vae=autoencoder,

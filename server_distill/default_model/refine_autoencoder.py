@@ -34,6 +34,7 @@ from server_distill.default_model.train_autoencoder import psnr
 from server_distill.default_model.train_teacher import EMA_DECAY
 from server_distill.default_model.widen import widen_autoencoder
 from server_distill.training.command import exit_status
+from server_distill.training.load_part import load_part
 from server_distill.training.loop import draw, make_accelerator, train
 from server_distill.training.precision import cpu_multiplies_bf16, has_gpu
 
@@ -127,7 +128,7 @@ class AutoencoderLosses:
 def refine_autoencoder(args: argparse.Namespace) -> None:
     """The whole run. Raises CheckpointError, NotFiniteError or OSError with a message that says what to do."""
     begun = time.monotonic()
-    started = AutoencoderKL.from_pretrained(args.vae, dtype=torch.float32).requires_grad_(False).eval()
+    started = load_part(AutoencoderKL, args.vae, dtype=torch.float32).requires_grad_(False).eval()
     vae = widen_autoencoder(started, VAE_WIDTHS).train()
     precision = args.mixed_precision or ("bf16" if cpu_multiplies_bf16() and not has_gpu() else "no")
     accelerator = make_accelerator(args, precision, small=True)

@@ -33,6 +33,7 @@ from server_distill.default_model.train_autoencoder import psnr
 from server_distill.default_model.train_teacher import EMA_DECAY
 from server_distill.default_model.widen import widen_autoencoder
 from server_distill.training.command import exit_status
+from server_distill.training.load_part import load_part
 from server_distill.training.loop import draw, make_accelerator, train
 
 CLEAN = 0.25
@@ -119,9 +120,9 @@ class DecoderLosses:
 def train_decoder(args: argparse.Namespace) -> None:
     """The whole run. Raises CheckpointError, NotFiniteError or OSError with a message that says what to do."""
     begun = time.monotonic()
-    started = AutoencoderKL.from_pretrained(args.vae).requires_grad_(False).eval()
+    started = load_part(AutoencoderKL, args.vae).requires_grad_(False).eval()
     vae = widen_autoencoder(started, VAE_WIDTHS).eval()
-    pipeline = StableDiffusionPipeline.from_pretrained(args.unet, safety_checker=None, dtype=torch.float32)
+    pipeline = load_part(StableDiffusionPipeline, args.unet, safety_checker=None, dtype=torch.float32)
     accelerator = make_accelerator(args, args.mixed_precision or faster_precision(pipeline.unet), small=True)
     for module in (started, vae, pipeline.unet, pipeline.text_encoder):
         module.to(accelerator.device, memory_format=torch.channels_last)

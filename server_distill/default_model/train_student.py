@@ -31,6 +31,7 @@ from server_distill.default_model.train_teacher import EMA_DECAY, add_default_mo
 from server_distill.distillation.block_removal import ALIASES, LEVELS, feature_pairs, make_student
 from server_distill.distillation.feature_matching import FeatureMatching
 from server_distill.training.command import exit_status
+from server_distill.training.load_part import load_part
 from server_distill.training.loop import make_accelerator, train
 from server_distill.training.trackers import mean_of_last
 
@@ -84,7 +85,7 @@ class StudentLosses:
 def train_student(args: argparse.Namespace) -> None:
     """The whole run. Raises CheckpointError, NotFiniteError or OSError with a message that says what to do."""
     begun = time.monotonic()
-    pipeline = StableDiffusionPipeline.from_pretrained(args.teacher, safety_checker=None, dtype=torch.float32)
+    pipeline = load_part(StableDiffusionPipeline, args.teacher, safety_checker=None, dtype=torch.float32)
     teacher, text = pipeline.unet.requires_grad_(False), pipeline.text_encoder.requires_grad_(False)
     examples = LatentExamples.from_options(args, pipeline.tokenizer)
     student = make_student(teacher, args.level).train()

@@ -30,6 +30,7 @@ from server_distill.default_model.pipeline import SCHEDULE, UNET, save_pipeline,
 from server_distill.default_model.pretrain_text import new_text_encoder, object_targets, pretrain_text
 from server_distill.training.checkpoints import find
 from server_distill.training.command import exit_status
+from server_distill.training.load_part import load_part
 from server_distill.training.loop import make_accelerator, train
 from server_distill.training.options import add_training_options
 from server_distill.training.trackers import mean_of_last
@@ -84,10 +85,10 @@ def new_or_started(args: argparse.Namespace, tokenizer: CLIPTokenizer) -> TextAn
     torch.manual_seed(args.seed)
     text, unet = new_text_encoder(tokenizer), UNet2DConditionModel(**UNET)
     if args.start:
-        text = CLIPTextModel.from_pretrained(args.start / "text_encoder", dtype=torch.float32)
+        text = load_part(CLIPTextModel, args.start / "text_encoder", dtype=torch.float32)
         start_from(unet, args.start)
     elif find(args.output_dir, args.resume_from_checkpoint) is None:
-        vae = AutoencoderKL.from_pretrained(args.vae).eval()
+        vae = load_part(AutoencoderKL, args.vae).eval()
         targets = object_targets(args.output_dir / "object_targets.pt", vae)
         pretrain_text(text, tokenizer, targets, args.text_steps, args.seed)
     return TextAndUNet(text, unet).train()
@@ -96,7 +97,7 @@ def new_or_started(args: argparse.Namespace, tokenizer: CLIPTokenizer) -> TextAn
 def train_teacher(args: argparse.Namespace) -> None:
     """The whole run. Raises CheckpointError, NotFiniteError or OSError with a message that says what to do."""
     begun = time.monotonic()
-    tokenizer = CLIPTokenizer.from_pretrained(args.tokenizer)
+    tokenizer = load_part(CLIPTokenizer, args.tokenizer)
     examples = LatentExamples.from_options(args, tokenizer)
     model = new_or_started(args, tokenizer)
     precision = args.mixed_precision or faster_precision(model.unet)
