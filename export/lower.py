@@ -8,7 +8,7 @@ import logging
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,38 +20,80 @@ from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPar
 from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
 from executorch.exir.lowered_backend_module import LoweredBackendModule
 from executorch.exir.passes import MemoryPlanningPass
+from executorch.exir.program import _program
+from executorch.exir.program._program import _get_aten_to_edge_passes
 from torch import Tensor
+from torch.export import ExportedProgram
 from torch.fx import GraphModule
 from torch.fx.traceback import NodeSource
 
 from export.target import Lowered
+
+aten = torch.ops.aten
+_run_decompositions = ExportedProgram.run_decompositions
 
 FUNCTION = "forward"
 """What `lower` calls the one function of a program, as `to_edge_transform_and_lower` does."""
 
 
 SKIPPED_PASSES = {
+    # To the edge dialect: of symbolic shapes, mixed types, in-place operations.
+    "NormalizeTransposePass",
+    "ReplaceBrokenOpsWithFunctionalOpsPass",
+    "SymToTensorPass",
+    "RemoveMixedTypeOperators",
+    # XNNPACK's: of normalizations, quantization, whole attention, products that `graph_passes` has rewritten.
     "ConvertToUpsampleBilinear2d",
+    "ConvertToLinearPass",
     "PropagateCustomMetaPass",
     "ConvertToSDPAPass",
+    "ConstPropPass",
     "FuseBatchNormPass",
     "DecomposeBatchNorm",
+    "FuseActivationPass",
+    "RemoveGetItemPass",
     "InsertPadQDQPass",
     "Conv1dUnsqueezePass",
     "PReLUReshapePass",
 }
-"""XNNPACK passes for operations no graph here holds. Each walks the whole graph: half the time of lowering."""
+"""Passes for operations no graph here holds. Each runs the whole graph anew: together, most of the time of lowering."""
+
+
+def _needed(passes: Iterable[Any]) -> list[Any]:
+    """`passes`, classes or instances, without those to skip."""
+    return [one for one in passes if (one if isinstance(one, type) else type(one)).__name__ not in SKIPPED_PASSES]
+
+
+class _Partitioner(XnnpackPartitioner):
+    """Keeps whole every operation that XNNPACK may want whole, whatever its arguments.
+
+    Asking for each node as well costs two more decompositions of the graph, a fifth of the time of lowering, and every
+    operation of these graphs is one that XNNPACK takes in any form that occurs here.
+    """
+
+    def ops_to_not_decompose(self, ep: ExportedProgram) -> tuple[list[Any], None]:
+        return super().ops_to_not_decompose(ep)[0], None
 
 
 class _NeededPasses(XNNPACKPassManager):
     passes: list[Any]
 
-    def transform(self) -> torch.export.ExportedProgram:
-        self.passes = [one for one in self.passes if one.__name__ not in SKIPPED_PASSES]
+    def transform(self) -> ExportedProgram:
+        self.passes = _needed(self.passes)
         return super().transform()
 
 
-def _no_ancestry(self: NodeSource, *_: object, **__: object) -> None:
+def _needed_edge_passes(config: EdgeCompileConfig) -> tuple[list[Any], list[Any]]:
+    before, after = _get_aten_to_edge_passes(config)
+    return _needed(before), _needed(after)
+
+
+def _decompose_once(self: ExportedProgram, table: Mapping[Any, Any] | None = None) -> ExportedProgram:
+    """`run_decompositions` that leaves no operation another run would be for: a reshape becomes a view and no less."""
+    return _run_decompositions(self, {**(table or {}), aten._unsafe_view.default: aten.view.default})
+
+
+def no_ancestry(self: NodeSource, *_: object, **__: object) -> None:
     """In place of NodeSource(): the record of what a node came of is copied whole at every pass, and unused here."""
     self.pass_name, self.action, self.node_info, self.from_node = "", [], None, []
     self._action_string = self._dict = None
@@ -65,7 +107,9 @@ def _lowering() -> Iterator[None]:
     try:
         with (
             mock.patch.object(xnnpack_preprocess, "XNNPACKPassManager", _NeededPasses),
-            mock.patch.object(NodeSource, "__init__", _no_ancestry),
+            mock.patch.object(_program, "_get_aten_to_edge_passes", _needed_edge_passes),
+            mock.patch.object(ExportedProgram, "run_decompositions", _decompose_once),
+            mock.patch.object(NodeSource, "__init__", no_ancestry),
             warnings.catch_warnings(),
             contextlib.redirect_stdout(io.StringIO()),
         ):
@@ -100,7 +144,7 @@ def lower(graph: GraphModule, inputs: Sequence[Tensor], path: Path) -> Lowered:
         exported = torch.export.export(graph, contiguous, strict=False)
         edge = to_edge_transform_and_lower(
             exported,
-            partitioner=[XnnpackPartitioner()],
+            partitioner=[_Partitioner()],
             compile_config=EdgeCompileConfig(_check_ir_validity=False),
         )
         _shapes_only(edge.exported_program().graph_module)
