@@ -88,9 +88,23 @@ def _needed_edge_passes(config: EdgeCompileConfig) -> tuple[list[Any], list[Any]
     return _needed(before), _needed(after)
 
 
-def _decompose_once(self: ExportedProgram, table: Mapping[Any, Any] | None = None) -> ExportedProgram:
-    """`run_decompositions` that leaves no operation another run would be for: a reshape becomes a view and no less."""
-    return _run_decompositions(self, {**(table or {}), aten._unsafe_view.default: aten.view.default})
+def _decomposed(self: ExportedProgram, table: Mapping[Any, Any] | None = None) -> ExportedProgram:
+    """`run_decompositions`, but with no `table` the graph is edited and not run anew: what `joint_graph` makes is
+    functional, and of the core ATen set but for its reshapes.
+    """
+    if table:
+        return _run_decompositions(self, table)
+    graph = self.graph
+    for node in graph.find_nodes(op="call_function", target=aten.reshape.default):
+        source, size = node.args
+        try:
+            source.meta["val"].view(size)
+        except ValueError:  # no view of it has that shape
+            with graph.inserting_before(node):
+                source = graph.call_function(aten.clone.default, (source,), {"memory_format": torch.contiguous_format})
+            source.meta = {**node.meta, "val": node.args[0].meta["val"].clone(memory_format=torch.contiguous_format)}
+        node.target, node.args = aten.view.default, (source, size)
+    return self
 
 
 def no_ancestry(self: NodeSource, *_: object, **__: object) -> None:
@@ -108,7 +122,7 @@ def _lowering() -> Iterator[None]:
         with (
             mock.patch.object(xnnpack_preprocess, "XNNPACKPassManager", _NeededPasses),
             mock.patch.object(_program, "_get_aten_to_edge_passes", _needed_edge_passes),
-            mock.patch.object(ExportedProgram, "run_decompositions", _decompose_once),
+            mock.patch.object(ExportedProgram, "run_decompositions", _decomposed),
             mock.patch.object(NodeSource, "__init__", no_ancestry),
             warnings.catch_warnings(),
             contextlib.redirect_stdout(io.StringIO()),
