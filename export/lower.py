@@ -2,150 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 import re
-import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import torch
-from executorch.backends.xnnpack import xnnpack_preprocess
-from executorch.backends.xnnpack._passes import XNNPACKPassManager
-from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
-from executorch.exir.lowered_backend_module import LoweredBackendModule
 from executorch.exir.passes import MemoryPlanningPass
-from executorch.exir.program import _program
-from executorch.exir.program._program import _get_aten_to_edge_passes
 from torch import Tensor
-from torch.export import ExportedProgram
 from torch.fx import GraphModule
-from torch.fx.traceback import NodeSource
 
+from export.lean_lowering import LeanPartitioner, lean_lowering, shapes_only
 from export.target import Lowered
-
-aten = torch.ops.aten
-_run_decompositions = ExportedProgram.run_decompositions
 
 FUNCTION = "forward"
 """What `lower` calls the one function of a program, as `to_edge_transform_and_lower` does."""
-
-
-SKIPPED_PASSES = {
-    # To the edge dialect: of symbolic shapes, mixed types, in-place operations.
-    "NormalizeTransposePass",
-    "ReplaceBrokenOpsWithFunctionalOpsPass",
-    "SymToTensorPass",
-    "RemoveMixedTypeOperators",
-    # XNNPACK's: of normalizations, quantization, whole attention, products that `graph_passes` has rewritten.
-    "ConvertToUpsampleBilinear2d",
-    "ConvertToLinearPass",
-    "PropagateCustomMetaPass",
-    "ConvertToSDPAPass",
-    "ConstPropPass",
-    "FuseBatchNormPass",
-    "DecomposeBatchNorm",
-    "FuseActivationPass",
-    "RemoveGetItemPass",
-    "InsertPadQDQPass",
-    "Conv1dUnsqueezePass",
-    "PReLUReshapePass",
-}
-"""Passes for operations no graph here holds. Each runs the whole graph anew: together, most of the time of lowering."""
-
-
-def _needed(passes: Iterable[Any]) -> list[Any]:
-    """`passes`, classes or instances, without those to skip."""
-    return [one for one in passes if (one if isinstance(one, type) else type(one)).__name__ not in SKIPPED_PASSES]
-
-
-class _Partitioner(XnnpackPartitioner):
-    """Keeps whole every operation that XNNPACK may want whole, whatever its arguments.
-
-    Asking for each node as well costs two more decompositions of the graph, a fifth of the time of lowering, and every
-    operation of these graphs is one that XNNPACK takes in any form that occurs here.
-    """
-
-    def ops_to_not_decompose(self, ep: ExportedProgram) -> tuple[list[Any], None]:
-        return super().ops_to_not_decompose(ep)[0], None
-
-
-class _NeededPasses(XNNPACKPassManager):
-    passes: list[Any]
-
-    def transform(self) -> ExportedProgram:
-        self.passes = _needed(self.passes)
-        return super().transform()
-
-
-def _needed_edge_passes(config: EdgeCompileConfig) -> tuple[list[Any], list[Any]]:
-    before, after = _get_aten_to_edge_passes(config)
-    return _needed(before), _needed(after)
-
-
-def _decomposed(self: ExportedProgram, table: Mapping[Any, Any] | None = None) -> ExportedProgram:
-    """`run_decompositions`, but with no `table` the graph is edited and not run anew: what `joint_graph` makes is
-    functional, and of the core ATen set but for its reshapes.
-    """
-    if table:
-        return _run_decompositions(self, table)
-    graph = self.graph
-    for node in graph.find_nodes(op="call_function", target=aten.reshape.default):
-        source, size = node.args
-        try:
-            source.meta["val"].view(size)
-        except ValueError:  # no view of it has that shape
-            with graph.inserting_before(node):
-                source = graph.call_function(aten.clone.default, (source,), {"memory_format": torch.contiguous_format})
-            source.meta = {**node.meta, "val": node.args[0].meta["val"].clone(memory_format=torch.contiguous_format)}
-        node.target, node.args = aten.view.default, (source, size)
-    return self
-
-
-def no_ancestry(self: NodeSource, *_: object, **__: object) -> None:
-    """In place of NodeSource(): the record of what a node came of is copied whole at every pass, and unused here."""
-    self.pass_name, self.action, self.node_info, self.from_node = "", [], None, []
-    self._action_string = self._dict = None
-
-
-@contextlib.contextmanager
-def _lowering() -> Iterator[None]:
-    """Without passes and records that no graph here needs, and without warnings about lowering's own internals."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with (
-            mock.patch.object(xnnpack_preprocess, "XNNPACKPassManager", _NeededPasses),
-            mock.patch.object(_program, "_get_aten_to_edge_passes", _needed_edge_passes),
-            mock.patch.object(ExportedProgram, "run_decompositions", _decomposed),
-            mock.patch.object(NodeSource, "__init__", no_ancestry),
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(previous)
-
-
-def _shapes_only(module: GraphModule) -> None:
-    """Let passes that follow see a delegate's output shapes without running its whole graph again, once a pass."""
-    for child in module.children():
-        if not isinstance(child, LoweredBackendModule):
-            continue
-        program = child.original_module
-        (output,) = (node for node in program.graph.nodes if node.op == "output")
-        specs = [(tuple(node.meta["val"].shape), node.meta["val"].dtype) for node in output.args[0]]
-
-        def run(*_: object, specs: list[Any] = specs) -> tuple[Tensor, ...]:
-            return tuple(torch.empty(shape, dtype=dtype) for shape, dtype in specs)
-
-        program.module = lambda run=run: run
 
 
 def lower(graph: GraphModule, inputs: Sequence[Tensor], path: Path) -> Lowered:
@@ -154,14 +26,14 @@ def lower(graph: GraphModule, inputs: Sequence[Tensor], path: Path) -> Lowered:
     Inputs and outputs are the caller's memory, so nothing is copied and a caller may keep an output.
     """
     contiguous = tuple(x.clone(memory_format=torch.contiguous_format) for x in inputs)
-    with _lowering(), torch.no_grad():
+    with lean_lowering(), torch.no_grad():
         exported = torch.export.export(graph, contiguous, strict=False)
         edge = to_edge_transform_and_lower(
             exported,
-            partitioner=[_Partitioner()],
+            partitioner=[LeanPartitioner()],
             compile_config=EdgeCompileConfig(_check_ir_validity=False),
         )
-        _shapes_only(edge.exported_program().graph_module)
+        shapes_only(edge.exported_program().graph_module)
         nodes = edge.exported_program().graph_module.graph.nodes
         targets = [str(node.target) for node in nodes if node.op == "call_function"]
         program = edge.to_executorch(

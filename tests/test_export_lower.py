@@ -18,7 +18,8 @@ from export import functional_ops as ops
 from export.executorch_target import LoadedProgram
 from export.exportable import make_exportable
 from export.joint_graph import trace, vjp
-from export.lower import lower, no_ancestry
+from export.lean_lowering import no_ancestry
+from export.lower import lower
 from export.parity import relative_error
 from models.kv_boundary import KVBoundaryUNet
 from tests.test_models_kv_boundary import small_unet
