@@ -63,7 +63,7 @@ def cache_latents(
 
 
 def write_latents(args: argparse.Namespace) -> None:
-    """The whole run. Raises OSError with a message where an input cannot be read; an earlier cache then stays."""
+    """The whole run. Raises CheckpointError or OSError with a message; an earlier cache then stays."""
     keep_freed_tensors()
     vae = load_part(AutoencoderKL, args.vae).eval().to(memory_format=torch.channels_last)
     tokenizer = load_part(CLIPTokenizer, args.tokenizer)

@@ -45,7 +45,8 @@ SCHEDULE = {
 def start_from(unet: UNet2DConditionModel, folder: Path) -> None:
     """Give `unet` the weights of the one in a pipeline's folder, widened if that is narrower.
 
-    Raises ValueError if it cannot be widened to `unet`'s levels, RuntimeError if the two differ otherwise.
+    Raises CheckpointError if it cannot be read, ValueError if it cannot be widened to `unet`'s levels, RuntimeError if
+    the two differ otherwise.
     """
     started = load_part(UNet2DConditionModel, folder / "unet", dtype=torch.float32)
     if tuple(started.config.block_out_channels) != tuple(unet.config.block_out_channels):

@@ -22,7 +22,8 @@ NAME = re.compile(r"checkpoint-(\d+)")
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint can't be written or gone on from; the message says why and what to do."""
+    """A checkpoint can't be written, or it or what a training starts from can't be read; the message says why and what
+    to do."""
 
 
 def step_of(folder: Path) -> int:
