@@ -200,6 +200,8 @@ def test_the_default_student(tmp_path: Path) -> None:
     # The same picture as the folder draws where diffusers loads it, from the same noise.
     picture = plan(["a photo of a {} on grass"], "owl", [0])[0]
     scheduler = DPMSolverMultistepScheduler.from_pretrained(model / "scheduler")
-    pipeline = StableDiffusionPipeline.from_pretrained(model, scheduler=scheduler, safety_checker=None)
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        model, scheduler=scheduler, safety_checker=None, dtype=torch.float32
+    )
     own = draw(pipeline, [picture], Sampling(20, 3.0, 128))[0]
     assert np.abs(own.astype(int) - load_png(output / "pictures" / picture.name)).max() <= 1
