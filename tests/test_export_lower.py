@@ -81,6 +81,8 @@ def test_layers_forward_and_backward(layers: Layers, tmp_path: Path) -> None:
     assert max(errors.values()) < 1e-4, errors
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("layers", [False], indirect=True, ids=["conv projection"])
 def test_what_is_left_out_of_lowering_changes_no_byte(layers: Layers, tmp_path: Path) -> None:
     export, _, inputs = layers
     some = {name: export[name] for name in ("resnet", "self-attention")}
