@@ -1,7 +1,7 @@
 """What lowering to ExecuTorch leaves out for the graphs of `joint_graph`: the same bytes in less than half the time.
 
 Lowering is Python that walks a graph of thousands of nodes once a pass. tests/test_export_lower.py compares what is
-written with what is written with all of it left in.
+written with what is written with all of it left in, but for `no_ancestry`: debug handles get other numbers by it.
 """
 
 from __future__ import annotations
