@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import torch
@@ -13,9 +12,10 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from export.coreml.compress import compress
+from export.coreml.lean_conversion import as_aten, lean_conversion
 from export.coreml.names import feature_names
-from export.coreml.quiet import Program, without_progress
 from export.coreml.quiet import coremltools as ct
+from export.coreml.quiet import without_progress
 from export.coreml.settings import CoremlSettings
 from export.coreml.share_weights import SHARE_WEIGHTS
 from export.target import Lowered
@@ -52,14 +52,11 @@ def _convert(
 ) -> Any:
     contiguous = tuple(x.clone(memory_format=torch.contiguous_format) for x in example)
     target = {17: ct.target.iOS17, 18: ct.target.iOS18}[settings.ios]
-    # Every pass would validate the whole program, a third of the time; the interpreter checks what comes out.
-    unchecked = mock.patch.object(Program, "validate", lambda *_, **__: None)
     pipeline = ct.PassPipeline.DEFAULT
     pipeline.append_pass(SHARE_WEIGHTS)
-    with torch.no_grad(), without_progress(), unchecked:
-        program = torch.export.export(graph, contiguous, strict=False).run_decompositions({})
+    with torch.no_grad(), without_progress(), lean_conversion():
         return ct.convert(
-            program,
+            as_aten(torch.export.export(graph, contiguous, strict=False)),
             convert_to="mlprogram",
             minimum_deployment_target=target,
             compute_precision={"float16": ct.precision.FLOAT16, "float32": ct.precision.FLOAT32}[precision],

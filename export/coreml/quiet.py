@@ -16,7 +16,7 @@ with warnings.catch_warnings():
     import coremltools.optimize.coreml as optimize
     from coremltools.converters.mil import Builder
     from coremltools.converters.mil.frontend.milproto.load import load as load_program
-    from coremltools.converters.mil.mil import Program, types
+    from coremltools.converters.mil.mil import Block, Program, types
     from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
     from coremltools.converters.mil.mil.passes.helper import block_context_manager
     from coremltools.converters.mil.mil.passes.pass_registry import register_pass
@@ -36,6 +36,7 @@ def without_progress() -> Iterator[None]:
 
 __all__ = [
     "AbstractGraphPass",
+    "Block",
     "Builder",
     "Program",
     "apply_graph_pass",
