@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from server_distill.default_model.train_autoencoder import psnr
 from server_distill.evaluation.image_features import pooled_features
 from server_distill.evaluation.image_scores import frechet_distance
 from server_distill.evaluation.pipeline import load_pipeline
+from server_distill.exit_status import exit_status
 
 
 def draw(pipeline: StableDiffusionPipeline, prompts: list[str], steps: int, guidance: float, name: str) -> np.ndarray:
@@ -52,15 +54,8 @@ def draw(pipeline: StableDiffusionPipeline, prompts: list[str], steps: int, guid
     return np.concatenate(rows)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--teacher", type=Path, default=Path("models/default/teacher"))
-    parser.add_argument("--student", type=Path, default=Path("models/default/student"))
-    parser.add_argument("--output", type=Path, default=Path("out/evaluate"))
-    parser.add_argument("--prompts", type=int, default=300)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance-scale", type=float, default=3.0)
-    args = parser.parse_args()
+def evaluate(args: argparse.Namespace) -> None:
+    """The whole run. Raises EvaluationError or OSError with a message."""
     args.output.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
 
@@ -124,5 +119,16 @@ def autoencoder_psnr(vae: AutoencoderKL) -> float:
     return float(psnr(as_pixels(encode_and_decode(vae, scenes)), as_pixels(scenes)).mean())
 
 
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teacher", type=Path, default=Path("models/default/teacher"))
+    parser.add_argument("--student", type=Path, default=Path("models/default/student"))
+    parser.add_argument("--output", type=Path, default=Path("out/evaluate"))
+    parser.add_argument("--prompts", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance-scale", type=float, default=3.0)
+    return exit_status(evaluate, parser.parse_args(arguments))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

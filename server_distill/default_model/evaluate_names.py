@@ -15,6 +15,7 @@ report.md (a row an object):
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from server_distill.default_model.objects import PictureObject, read_catalogue
 from server_distill.default_model.personalization_scores import prompt_places, prompts, scores, subject_views
 from server_distill.default_model.row_report import means_and_medians, write_row_report
 from server_distill.evaluation.pipeline import load_pipeline
+from server_distill.exit_status import exit_status
 
 PICTURES = 6
 """Of an object, each on its own background."""
@@ -37,14 +39,8 @@ def chosen_objects(count: int) -> list[PictureObject]:
     return [items[i] for i in np.random.default_rng(3).permutation(len(items))[:count]]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=Path("models/default/student"))
-    parser.add_argument("--output", type=Path, default=Path("out/evaluate-names"))
-    parser.add_argument("--objects", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance-scale", type=float, default=3.0)
-    args = parser.parse_args()
+def evaluate(args: argparse.Namespace) -> None:
+    """The whole run. Raises EvaluationError or OSError with a message."""
     args.output.mkdir(parents=True, exist_ok=True)
     items, places = chosen_objects(args.objects), prompt_places(PICTURES, seed=17)
     pipeline = load_pipeline(args.model)
@@ -65,5 +61,15 @@ def main() -> None:
     write_row_report(rows, report, args.output)
 
 
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=Path("models/default/student"))
+    parser.add_argument("--output", type=Path, default=Path("out/evaluate-names"))
+    parser.add_argument("--objects", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance-scale", type=float, default=3.0)
+    return exit_status(evaluate, parser.parse_args(arguments))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

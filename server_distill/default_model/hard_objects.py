@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from server_distill.default_model.object_gallery import ObjectGallery
 from server_distill.default_model.objects import read_catalogue
 from server_distill.default_model.personalization_scores import prompts
 from server_distill.evaluation.pipeline import load_pipeline
+from server_distill.exit_status import exit_status
 
 
 def recognized(model: Path, pictures: int, steps: int, guidance_scale: float) -> dict[str, float]:
@@ -34,16 +36,9 @@ def recognized(model: Path, pictures: int, steps: int, guidance_scale: float) ->
     return {item.codepoint: round(float(share), 4) for item, share in zip(items, found.float().mean(1), strict=True)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=Path("models/default/teacher"))
-    parser.add_argument("--output", type=Path, default=Path("out/train/hard_objects.json"))
-    parser.add_argument("--pictures", type=int, default=3, help="of each object")
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--guidance-scale", type=float, default=3.0)
-    args = parser.parse_args()
+def write_shares(args: argparse.Namespace) -> None:
+    """The whole run. Raises EvaluationError or OSError with a message; earlier shares then stay."""
     shares = recognized(args.model, args.pictures, args.steps, args.guidance_scale)
-    args.output.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(args.output) as temporary:
         temporary.write_text(json.dumps(shares, indent=0) + "\n")
     names = {item.codepoint: item.name for item in read_catalogue()}
@@ -53,5 +48,15 @@ def main() -> None:
     )
 
 
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=Path("models/default/teacher"))
+    parser.add_argument("--output", type=Path, default=Path("out/train/hard_objects.json"))
+    parser.add_argument("--pictures", type=int, default=3, help="of each object")
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--guidance-scale", type=float, default=3.0)
+    return exit_status(write_shares, parser.parse_args(arguments))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from tqdm import tqdm
 
+from models.whole_files import whole_file
 from server_distill.default_model.backgrounds import PAINTERS
 from server_distill.default_model.objects import read_catalogue
 from server_distill.default_model.scenes import place_words, with_article
 from server_distill.evaluation.pipeline import load_pipeline
+from server_distill.exit_status import exit_status
 
 
 def class_captions(per_class: int) -> dict[str, list[str]]:
@@ -37,14 +40,8 @@ def class_captions(per_class: int) -> dict[str, list[str]]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=Path("out/train/teacher"))
-    parser.add_argument("--output", type=Path, default=Path("models/default/prior_pack.safetensors"))
-    parser.add_argument("--per-class", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--guidance-scale", type=float, default=3.0)
-    args = parser.parse_args()
+def write_pack(args: argparse.Namespace) -> None:
+    """The whole run. Raises EvaluationError or OSError with a message; an earlier pack then stays."""
     pipeline = load_pipeline(args.model)
     captions = class_captions(args.per_class)
     flat = [text for texts in captions.values() for text in texts]
@@ -67,14 +64,24 @@ def main() -> None:
     source = (
         f"sampled from the default teacher, {args.steps} steps of DPM-Solver++, guidance scale {args.guidance_scale}"
     )
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {"latents": torch.cat(rows).contiguous()},
-        args.output,
-        metadata={"classes": json.dumps(classes), "source": source},
-    )
+    with whole_file(args.output) as temporary:
+        save_file(
+            {"latents": torch.cat(rows).contiguous()},
+            temporary,
+            metadata={"classes": json.dumps(classes), "source": source},
+        )
     print(f"{first} latents of {len(classes)} classes in {args.output}")
 
 
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=Path("out/train/teacher"))
+    parser.add_argument("--output", type=Path, default=Path("models/default/prior_pack.safetensors"))
+    parser.add_argument("--per-class", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--guidance-scale", type=float, default=3.0)
+    return exit_status(write_pack, parser.parse_args(arguments))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,12 +10,18 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
+
+from models.whole_files import whole_file
+from server_distill.default_model import make_prior_pack
+from server_distill.exit_status import exit_status
+from server_distill.training.checkpoints import CheckpointError
+from server_distill.training.load_part import load_part
 
 LIMIT_BYTES = 100_000_000
 RECOMMENDED = Path(__file__).parent / "data" / "recommended.json"
@@ -30,16 +36,21 @@ def encode_alike(a: AutoencoderKL, b: AutoencoderKL) -> bool:
     return bool((first - second).square().mean() < 1e-4 * second.square().mean())
 
 
-def ship_pipeline(source: Path, vae: Path, target: Path) -> None:
-    """`source` as fp16, with the newest decoder of `vae` (its encoder must be the one the UNet was trained on)."""
-    pipeline = StableDiffusionPipeline.from_pretrained(source, safety_checker=None)
-    newest = AutoencoderKL.from_pretrained(vae)
+def with_newest_decoder(source: Path, vae: Path) -> StableDiffusionPipeline:
+    """The pipeline in `source` with the decoder of `vae`, whose encoder must be the one its UNet was trained on."""
+    pipeline = load_part(StableDiffusionPipeline, source, safety_checker=None)
+    newest = load_part(AutoencoderKL, vae)
     newest.register_to_config(scaling_factor=pipeline.vae.config.scaling_factor)
     if not encode_alike(newest, pipeline.vae):
-        raise SystemExit(
+        raise CheckpointError(
             f"the encoder in {vae} is not the one that {source} was trained on: run `make latents teacher` again"
         )
     pipeline.vae = newest
+    return pipeline
+
+
+def put(pipeline: StableDiffusionPipeline, target: Path) -> None:
+    """`pipeline` as fp16 in place of what is in `target`."""
     temporary = target.with_suffix(".new")
     shutil.rmtree(temporary, ignore_errors=True)
     pipeline.to(dtype=torch.float16).save_pretrained(temporary)
@@ -47,39 +58,47 @@ def ship_pipeline(source: Path, vae: Path, target: Path) -> None:
     temporary.rename(target)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=Path, default=Path("out/train"))
-    parser.add_argument("--output", type=Path, default=Path("models/default"))
-    args = parser.parse_args()
-    args.output.mkdir(parents=True, exist_ok=True)
+def training_figures(folder: Path) -> dict[str, Any]:
+    """What a training wrote beside the network. Raises CheckpointError where that is no JSON, OSError without it."""
+    path = folder / "training.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged ({error}): train that network again") from error
+
+
+def ship(args: argparse.Namespace) -> None:
+    """The whole run. Raises CheckpointError, EvaluationError or OSError with a message; nothing is replaced before
+    everything has been read.
+    """
+    pipelines = {name: with_newest_decoder(args.train / name, args.train / "vae") for name in ("teacher", "student")}
     figures_file = args.output / "training.json"
-    figures = json.loads(figures_file.read_text()) if figures_file.exists() else {}
-    for name in ("teacher", "student"):
-        ship_pipeline(args.train / name, args.train / "vae", args.output / name)
-        figures[name] = json.loads((args.train / name / "training.json").read_text())
+    figures = training_figures(args.output) if figures_file.exists() else {}
+    figures |= {name: training_figures(args.train / name) for name in pipelines}
+    if (args.train / "vae" / "training.json").exists():  # else it is the one shipped before, and so are its figures
+        figures["autoencoder"] = training_figures(args.train / "vae")
+
+    args.output.mkdir(parents=True, exist_ok=True)
+    for name, pipeline in pipelines.items():
+        put(pipeline, args.output / name)
     shutil.copy(RECOMMENDED, args.output / "student" / "recommended.json")
-    newest = args.train / "vae" / "training.json"
-    if newest.exists():  # else the autoencoder is the one that was shipped before, and so are its figures
-        figures["autoencoder"] = json.loads(newest.read_text())
-    figures_file.write_text(json.dumps(figures, indent=2) + "\n")
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "server_distill.default_model.make_prior_pack",
-            "--model",
-            str(args.output / "teacher"),
-            "--output",
-            str(args.output / "prior_pack.safetensors"),
-        ],
-        check=True,
-    )
+    with whole_file(figures_file) as temporary:
+        temporary.write_text(json.dumps(figures, indent=2) + "\n")
+    pack = ["--model", str(args.output / "teacher"), "--output", str(args.output / "prior_pack.safetensors")]
+    if make_prior_pack.main(pack) != 0:
+        raise SystemExit(1)
     size = sum(path.stat().st_size for path in args.output.rglob("*") if path.is_file())
     print(f"{size / 1e6:.1f} MB in {args.output}")
     if size > LIMIT_BYTES:
         raise SystemExit(f"more than the {LIMIT_BYTES / 1e6:.0f} MB that the repository ships at most")
 
 
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=Path, default=Path("out/train"))
+    parser.add_argument("--output", type=Path, default=Path("models/default"))
+    return exit_status(ship, parser.parse_args(arguments))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

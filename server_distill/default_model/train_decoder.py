@@ -32,7 +32,7 @@ from server_distill.default_model.pipeline import VAE_WIDTHS
 from server_distill.default_model.train_autoencoder import psnr
 from server_distill.default_model.train_teacher import EMA_DECAY
 from server_distill.default_model.widen import widen_autoencoder
-from server_distill.training.command import exit_status
+from server_distill.exit_status import exit_status
 from server_distill.training.load_part import load_part
 from server_distill.training.loop import draw, make_accelerator, train
 
