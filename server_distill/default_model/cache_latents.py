@@ -17,9 +17,9 @@ from diffusers import AutoencoderKL
 from tqdm import tqdm
 from transformers import CLIPTokenizer
 
+from server_distill.default_model.exit_status import exit_status
 from server_distill.default_model.objects import load_cutout, read_catalogue
 from server_distill.default_model.scenes import as_pixels, caption, random_scene, random_tint
-from server_distill.exit_status import exit_status
 from server_distill.training.host_memory import keep_freed_tensors
 from server_distill.training.load_part import load_part
 from server_distill.training.state import save_state

@@ -31,6 +31,7 @@ from tqdm import tqdm
 from server_distill.contact_sheet import contact_sheet
 from server_distill.default_model.background_probe import BackgroundProbe
 from server_distill.default_model.backgrounds import PAINTERS
+from server_distill.default_model.exit_status import exit_status
 from server_distill.default_model.object_gallery import ObjectGallery
 from server_distill.default_model.objects import load_cutout, read_catalogue
 from server_distill.default_model.scenes import Placement, as_pixels, compose, place_words, random_scene, with_article
@@ -38,7 +39,6 @@ from server_distill.default_model.train_autoencoder import psnr
 from server_distill.evaluation.image_features import pooled_features
 from server_distill.evaluation.image_scores import frechet_distance
 from server_distill.evaluation.pipeline import load_pipeline
-from server_distill.exit_status import exit_status
 
 
 def draw(pipeline: StableDiffusionPipeline, prompts: list[str], steps: int, guidance: float, name: str) -> np.ndarray:
@@ -58,6 +58,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """The whole run. Raises EvaluationError or OSError with a message."""
     args.output.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
+    pipelines = {"teacher": load_pipeline(args.teacher), "student": load_pipeline(args.student)}
 
     items, rng = read_catalogue("train"), np.random.default_rng(2)
     cutouts = [load_cutout(item) for item in items]
@@ -70,7 +71,6 @@ def evaluate(args: argparse.Namespace) -> None:
     real = np.stack(
         [compose(cutouts[i], p, Placement(0.75, 0, 0, False), rng).pixels for i, p in zip(chosen, places, strict=True)]
     )
-    pipelines = {"teacher": load_pipeline(args.teacher), "student": load_pipeline(args.student)}
     vae = pipelines["student"].vae
     pictures = {"real": real, "decoded": encode_and_decode(vae, real)}
     for name, pipeline in pipelines.items():

@@ -22,11 +22,11 @@ import numpy as np
 from tqdm import tqdm
 
 from server_distill.default_model.evaluate import draw, encode_and_decode
+from server_distill.default_model.exit_status import exit_status
 from server_distill.default_model.objects import PictureObject, read_catalogue
 from server_distill.default_model.personalization_scores import prompt_places, prompts, scores, subject_views
 from server_distill.default_model.row_report import means_and_medians, write_row_report
 from server_distill.evaluation.pipeline import load_pipeline
-from server_distill.exit_status import exit_status
 
 PICTURES = 6
 """Of an object, each on its own background."""

@@ -19,11 +19,11 @@ import numpy as np
 from models.whole_files import whole_file
 from server_distill.default_model.backgrounds import PAINTERS
 from server_distill.default_model.evaluate import draw
+from server_distill.default_model.exit_status import exit_status
 from server_distill.default_model.object_gallery import ObjectGallery
 from server_distill.default_model.objects import read_catalogue
 from server_distill.default_model.personalization_scores import prompts
 from server_distill.evaluation.pipeline import load_pipeline
-from server_distill.exit_status import exit_status
 
 
 def recognized(model: Path, pictures: int, steps: int, guidance_scale: float) -> dict[str, float]:

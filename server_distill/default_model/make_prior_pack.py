@@ -20,10 +20,10 @@ from tqdm import tqdm
 
 from models.whole_files import whole_file
 from server_distill.default_model.backgrounds import PAINTERS
+from server_distill.default_model.exit_status import exit_status
 from server_distill.default_model.objects import read_catalogue
 from server_distill.default_model.scenes import place_words, with_article
 from server_distill.evaluation.pipeline import load_pipeline
-from server_distill.exit_status import exit_status
 
 
 def class_captions(per_class: int) -> dict[str, list[str]]:

@@ -25,6 +25,7 @@ from diffusers import AutoencoderKL
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
+from server_distill.default_model.exit_status import exit_status
 from server_distill.default_model.moved_views import is_moved, moved, random_views
 from server_distill.default_model.painting_examples import PaintingExamples
 from server_distill.default_model.painting_loss import PaintingLoss, add_painting_options
@@ -33,7 +34,6 @@ from server_distill.default_model.pipeline import VAE_WIDTHS
 from server_distill.default_model.train_autoencoder import psnr
 from server_distill.default_model.train_teacher import EMA_DECAY
 from server_distill.default_model.widen import widen_autoencoder
-from server_distill.exit_status import exit_status
 from server_distill.training.load_part import load_part
 from server_distill.training.loop import draw, make_accelerator, train
 from server_distill.training.precision import cpu_multiplies_bf16, has_gpu

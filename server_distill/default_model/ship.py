@@ -19,7 +19,7 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 
 from models.whole_files import whole_file
 from server_distill.default_model import make_prior_pack
-from server_distill.exit_status import exit_status
+from server_distill.default_model.exit_status import exit_status
 from server_distill.training.checkpoints import CheckpointError
 from server_distill.training.load_part import load_part
 

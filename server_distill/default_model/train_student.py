@@ -24,13 +24,13 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from server_distill.default_model.cpu_speed import faster_precision, make_fast
+from server_distill.default_model.exit_status import exit_status
 from server_distill.default_model.latent_examples import LatentExamples
 from server_distill.default_model.latent_perceptual_loss import LatentPerceptualLoss
 from server_distill.default_model.pipeline import SCHEDULE, save_pipeline, start_from, write_figures
 from server_distill.default_model.train_teacher import EMA_DECAY, add_default_model_options
 from server_distill.distillation.block_removal import ALIASES, LEVELS, feature_pairs, make_student
 from server_distill.distillation.feature_matching import FeatureMatching
-from server_distill.exit_status import exit_status
 from server_distill.training.load_part import load_part
 from server_distill.training.loop import make_accelerator, train
 from server_distill.training.trackers import mean_of_last

@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from server_distill.default_model.cpu_speed import faster_precision, make_fast
+from server_distill.default_model.exit_status import exit_status
 from server_distill.default_model.latent_examples import LatentExamples
 from server_distill.default_model.latent_perceptual_loss import LatentPerceptualLoss, add_looks_options
 from server_distill.default_model.pipeline import SCHEDULE, UNET, save_pipeline, start_from, write_figures
 from server_distill.default_model.pretrain_text import new_text_encoder, object_targets, pretrain_text
-from server_distill.exit_status import exit_status
 from server_distill.training.checkpoints import find
 from server_distill.training.load_part import load_part
 from server_distill.training.loop import make_accelerator, train
