@@ -57,11 +57,14 @@ def test_what_was_trained_is_shipped_in_half_precision(trained: Path, tmp_path: 
     assert (output / "student" / "recommended.json").read_bytes() == ship.RECOMMENDED.read_bytes()
 
 
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
+
+
 def damage(trained: Path, kind: str) -> str:
     """Do it; returns what the message should say."""
     if kind == "truncated student":
-        path = trained / "student" / "unet" / WEIGHTS
-        path.write_bytes(path.read_bytes()[:1000])
+        truncate(trained / "student" / "unet" / WEIGHTS)
         return f"{trained / 'student'} holds no whole StableDiffusionPipeline"
     if kind == "no student":
         shutil.rmtree(trained / "student")
@@ -102,8 +105,7 @@ def test_programs_that_draw_name_a_damaged_pipeline(
     program: ModuleType, option: str, output: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = trained / "teacher"
-    path = said / "unet" / WEIGHTS
-    path.write_bytes(path.read_bytes()[:1000])
+    truncate(said / "unet" / WEIGHTS)
     assert program.main([option, str(said), "--output", str(tmp_path / output)]) == 1
     assert f"error: {said} cannot be loaded" in capsys.readouterr().err
     assert not any(path.is_file() for path in (tmp_path / "out").rglob("*"))

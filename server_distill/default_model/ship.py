@@ -59,12 +59,12 @@ def put(pipeline: StableDiffusionPipeline, target: Path) -> None:
 
 
 def training_figures(folder: Path) -> dict[str, Any]:
-    """What a training wrote beside the network. Raises CheckpointError where that is no JSON, OSError without it."""
+    """What a training wrote beside the network. Raises CheckpointError where that is no JSON object, OSError without it."""
     path = folder / "training.json"
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is damaged ({error}): train that network again") from error
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}): copy it again or train that network again") from error
 
 
 def ship(args: argparse.Namespace) -> None:
