@@ -59,7 +59,7 @@ def put(pipeline: StableDiffusionPipeline, target: Path) -> None:
 
 
 def training_figures(folder: Path) -> dict[str, Any]:
-    """What a training wrote beside the network. Raises CheckpointError where that is no JSON object, OSError without it."""
+    """What a training wrote beside the network. Raises CheckpointError for what is no JSON object, and OSError."""
     path = folder / "training.json"
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
